@@ -1,0 +1,137 @@
+"""The long tables of a snapshot: flows and sockets as NumPy structured arrays, one row each."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN: Final = -1
+"""In signed columns: not known (a 0 says none)."""
+
+
+class Attribution(IntEnum):
+    """How a flow got its process."""
+
+    NONE = 0
+    """No owner is known."""
+    EXACT = 1
+    """Counted by the kernel for that process."""
+    SOCKET = 2
+    """The socket of its five-tuple belongs to the process."""
+    LISTENER = 3
+    """Only the listening or unconnected socket of its local port is known; the process owns that."""
+    FORWARDED = 4
+    """No local address: the host passes it on."""
+    KERNEL = 5
+    """A socket of the kernel itself, or a protocol that the kernel answers."""
+
+
+ATTRIBUTION_NAMES: Final = tuple(member.name.lower() for member in Attribution)
+
+FLOW_FRAGMENT: Final = 1
+"""Flow flag: fragments whose ports are not known."""
+FLOW_OVERFLOW: Final = 2
+"""Flow flag: the row collects flows for which the table had no room."""
+FLOW_ECHO: Final = 4
+"""Flow flag: ICMP echo; the identifier stands as the port of the side that asks, the other port is 0."""
+
+FLOW_ROW: Final = np.dtype(
+    [
+        ("id", "<u8"),
+        ("ifindex", "<u4"),
+        ("pid", "<i4"),
+        ("ethertype", "<u2"),
+        ("vlan", "<u2"),
+        ("local_port", "<u2"),
+        ("remote_port", "<u2"),
+        ("protocol", "u1"),
+        ("flags", "u1"),
+        ("attribution", "u1"),
+        ("state", "u1"),
+        ("tcp_flags", "u1"),
+        ("padding", "u1", 3),
+        ("local", "u1", 16),
+        ("remote", "u1", 16),
+        ("rx_bytes", "<i8"),
+        ("tx_bytes", "<i8"),
+        ("rx_packets", "<i8"),
+        ("tx_packets", "<i8"),
+        ("rx_payload", "<i8"),
+        ("tx_payload", "<i8"),
+        ("rtt_us", "<u4"),
+        ("retransmits", "<u4"),
+    ]
+)
+"""One flow seen on one interface in one interval.
+
+`id`: 64-bit hash of interface, VLAN, protocol and five-tuple; the same in every snapshot. Addresses: IPv6, or IPv4 as
+::ffff:a.b.c.d; zero where the frame is not IP. `vlan`: 0, or 0x1000 | id. Ports of ICMP: see `FLOW_ECHO`; of its other
+messages remote_port = type << 8 | code. `*_bytes` and `*_packets`: wire, of the interval, `UNKNOWN` where only sockets
+are read; `*_payload`: TCP payload of the interval from the socket's counters, else `UNKNOWN`. `pid`: `UNKNOWN` where
+none. `rtt_us`: 0 = not known. `retransmits`: of the connection so far.
+"""
+
+SOCKET_ROW: Final = np.dtype(
+    [
+        ("cookie", "<u8"),
+        ("inode", "<u4"),
+        ("pid", "<i4"),
+        ("uid", "<u4"),
+        ("ifindex", "<u4"),
+        ("local_port", "<u2"),
+        ("remote_port", "<u2"),
+        ("family", "u1"),
+        ("protocol", "u1"),
+        ("state", "u1"),
+        ("has_info", "u1"),
+        ("local", "u1", 16),
+        ("remote", "u1", 16),
+        ("rqueue", "<u4"),
+        ("wqueue", "<u4"),
+        ("rtt_us", "<u4"),
+        ("rttvar_us", "<u4"),
+        ("min_rtt_us", "<u4"),
+        ("cwnd", "<u4"),
+        ("mss", "<u4"),
+        ("retransmits", "<u4"),
+        ("unacked", "<u4"),
+        ("lost", "<u4"),
+        ("drops", "<u4"),
+        ("padding", "<u4"),
+        ("delivery_rate_bytes", "<u8"),
+        ("rx_payload_total", "<u8"),
+        ("tx_payload_total", "<u8"),
+        ("rx_payload", "<i8"),
+        ("tx_payload", "<i8"),
+    ]
+)
+"""One socket. `*_total`: of the connection so far; `rx_payload`, `tx_payload`: of the interval, `UNKNOWN` where the
+kernel keeps no counter (UDP) or the socket was not seen before. Queues of a listener: backlog now and at most.
+A wildcard address is all zero."""
+
+IPV4_PREFIX: Final = bytes(10) + b"\xff\xff"
+
+
+def empty(dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """A table without rows."""
+    return np.zeros(0, dtype)
+
+
+def address_text(packed: bytes) -> str:
+    """An address of 16 bytes as text; IPv4 in its own form, the wildcard as "*"."""
+    if packed[:12] == IPV4_PREFIX:
+        return str(IPv4Address(packed[12:]))
+    if not any(packed):
+        return "*"
+    return str(IPv6Address(packed))
+
+
+def pack_address(text: str) -> bytes:
+    """16 bytes of an IPv4 or IPv6 address. Raises ValueError."""
+    if ":" in text:
+        return IPv6Address(text).packed
+    return IPV4_PREFIX + IPv4Address(text).packed

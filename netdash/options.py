@@ -1,0 +1,33 @@
+"""What the user asked for on the command line, after checking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netdash.model.select import InterfaceSelection
+from netdash.model.units import Units
+
+View = Literal["interfaces", "flows", "processes", "sockets", "protocols"]
+VIEWS: tuple[View, ...] = ("interfaces", "flows", "processes", "sockets", "protocols")
+
+MIN_DELAY_SECONDS = 0.1
+MAX_DELAY_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that the dashboard, the sinks and the collector are told."""
+
+    interfaces: InterfaceSelection = field(default_factory=InterfaceSelection)
+    delay_seconds: float = 1.0
+    count: int | None = None
+    """Intervals of headless output; None = until interrupted."""
+    view: View | None = None
+    """Headless: one view alone; None = all."""
+    numeric: bool = False
+    units: Units = field(default_factory=Units)
+    network_namespace: str | None = None
+    max_flows: int = 131_072
+    ascii_only: bool = False
+    mouse: bool = True
