@@ -21,14 +21,10 @@ def scaled(value: float, iec: bool = False) -> tuple[str, str]:
     while rest >= 999.5 and index < len(prefixes) - 1:
         rest /= step
         index += 1
-    if index == 0:
-        digits = f"{rest:.0f}" if rest == int(rest) or rest >= 99.95 else f"{rest:.3g}"
-    elif rest >= 99.95:
+    if rest >= 99.95 or (index == 0 and rest == int(rest)):
         digits = f"{rest:.0f}"
-    elif rest >= 9.995:
-        digits = f"{rest:.1f}"
     else:
-        digits = f"{rest:.2f}"
+        digits = f"{rest:.1f}" if rest >= 9.995 else f"{rest:.2f}"
     return sign + digits, prefixes[index]
 
 

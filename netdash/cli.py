@@ -1,0 +1,168 @@
+"""The command line: arguments to one source and one sink, and every failure to one line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Literal, NoReturn
+
+from netdash import __version__
+from netdash.errors import NetdashError, UsageError
+from netdash.model.sanitize import sanitize
+from netdash.model.select import InterfaceSelection
+from netdash.model.units import Units
+from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, VIEWS, Options
+
+Output = Literal["dashboard", "text", "json", "csv"]
+
+_MIN_FLOWS, _MAX_FLOWS = 1024, 1 << 20
+
+_EPILOG = """\
+Without a terminal, and without --json or --csv, --text is taken. Headless output ends after -c intervals or with
+Ctrl+C; the last interval is written either way. Byte figures are wire bytes (link-layer frames) unless they say payload.
+
+  netdash                          the dashboard, all interfaces
+  netdash eth0 '!docker*'          some interfaces
+  netdash --json -c 5              five intervals as JSON Lines
+  netdash -t --view flows -d 2     flows as text, every two seconds
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see netdash --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code: 0, 1 for a failure at run time, 2 for a wrong argument."""
+    try:
+        return _run(arguments)
+    except NetdashError as error:
+        print(f"netdash: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options, output = parse_arguments(arguments)
+    if output == "dashboard" and _terminal_cannot_show_dashboard():
+        output = "text"
+    if options.network_namespace is None:
+        _check_interfaces(options.interfaces)
+    from netdash.collector.process import start_collector
+
+    # Before the dashboard is imported: the collector loads what it needs at the same time, and never holds a terminal.
+    collector = start_collector(options)
+    if output == "dashboard":
+        from netdash.sources.live import LiveSource
+        from netdash.ui.run import run_dashboard
+
+        return run_dashboard(LiveSource(collector), options)
+    from netdash.sinks.headless import run_output
+    from netdash.sources.live import LiveSource
+
+    return run_output(LiveSource(collector), options, output)
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> tuple[Options, Output]:
+    """The options, and where the figures go. Raises UsageError."""
+    given = _parser().parse_args(arguments)
+    if given.csv and given.view is None:
+        raise UsageError(f"--csv writes one table: add --view {'|'.join(VIEWS)}")
+    output: Output = "json" if given.json else "csv" if given.csv else "text" if given.text else "dashboard"
+    if output == "dashboard" and given.count is not None:
+        output = "text"
+    options = Options(
+        interfaces=InterfaceSelection((*given.interfaces, *given.interface)),
+        delay_seconds=given.delay,
+        count=given.count,
+        view=given.view,
+        numeric=given.numeric,
+        units=Units(bits=given.units == "bits", iec=given.iec),
+        network_namespace=given.netns,
+        max_flows=given.max_flows,
+        ascii_only=given.ascii,
+        mouse=not given.no_mouse,
+    )
+    return options, output
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="netdash",
+        description="Shows live which interface, which process and which connection makes the traffic.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("interfaces", nargs="*", metavar="INTERFACE", help="interfaces or patterns such as 'eth*' and '!docker0'")
+    add("-i", "--interface", action="append", default=[], metavar="IF", help="same, repeatable")
+    add("-d", "--delay", type=_delay, default=1.0, metavar="SECONDS", help="interval, 0.1 to 3600 (default 1)")
+    add("-c", "--count", type=_count, metavar="N", help="headless: stop after N intervals")
+    add("-n", "--numeric", action="store_true", help="no look-up of host and service names")
+    add("-u", "--units", choices=("bits", "bytes"), default="bits", help="unit of rates (default bits)")
+    add("--iec", action="store_true", help="prefixes of 1024 (Ki, Mi) instead of 1000 (k, M)")
+    add("--netns", metavar="NAME|PID", help="look at another network namespace")
+    outputs = parser.add_mutually_exclusive_group()
+    outputs.add_argument("-t", "--text", action="store_true", help="plain text to stdout")
+    outputs.add_argument("--json", action="store_true", help="JSON Lines to stdout")
+    outputs.add_argument("--csv", action="store_true", help="CSV to stdout, of one --view")
+    add("--view", choices=VIEWS, help="headless: this table alone")
+    add(
+        "--max-flows",
+        type=_flow_limit,
+        default=131_072,
+        metavar="N",
+        help=f"rows of the kernel's flow table, {_MIN_FLOWS} to {_MAX_FLOWS}; 152 bytes each, twice (default 131072)",
+    )
+    add("--ascii", action="store_true", help="dashboard: no characters beyond ASCII")
+    add("--no-mouse", action="store_true", help="dashboard: leave the mouse to the terminal")
+    add("--version", action="version", version=f"netdash {__version__}")
+    return parser
+
+
+def _delay(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not MIN_DELAY_SECONDS <= seconds <= MAX_DELAY_SECONDS:
+        raise argparse.ArgumentTypeError(f"'{sanitize(text, 32)}' is no number of seconds from 0.1 to 3600")
+    return seconds
+
+
+def _whole_number(text: str, lowest: int, highest: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
+    if not lowest <= number <= highest:
+        raise argparse.ArgumentTypeError(f"'{sanitize(text, 32)}' is no whole number from {lowest} to {highest}")
+    return number
+
+
+def _count(text: str) -> int:
+    return _whole_number(text, 1, 10**9)
+
+
+def _flow_limit(text: str) -> int:
+    return _whole_number(text, _MIN_FLOWS, _MAX_FLOWS)
+
+
+def _terminal_cannot_show_dashboard() -> bool:
+    terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return not terminal or os.environ.get("TERM", "dumb") == "dumb"
+
+
+def _check_interfaces(selection: InterfaceSelection) -> None:
+    """An interface that is not there is told before anything starts; the collector checks again in its namespace."""
+    names = [name for _, name in socket.if_nameindex()]
+    missing = selection.missing(names)
+    if missing:
+        raise NetdashError(
+            f"no interface matches '{sanitize(missing[0], 64)}'; there are: {', '.join(sanitize(n, 32) for n in names)}"
+        )

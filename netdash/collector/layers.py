@@ -1,0 +1,65 @@
+"""The layers that each kind of figure can come from, tried from the best down; what fails is said with its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netdash.errors import NotPermittedError, NotSupportedError
+from netdash.kernel.bpf_counter import BpfPacketCounter
+from netdash.kernel.capabilities import effective_capabilities
+from netdash.kernel.process_files import SocketOwners
+from netdash.kernel.raw_flow import PacketCounter
+from netdash.kernel.ring_counter import RingPacketCounter
+from netdash.model.snapshot import FlowLayer, ProcessLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What was opened."""
+
+    flows: FlowLayer
+    counter: PacketCounter | None
+    """None: flows come from the sockets' own counters."""
+    processes: ProcessLayer
+    owners: SocketOwners
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+def open_layers(max_flows: int, refused: frozenset[str] = frozenset()) -> Layers:
+    """Opens the best layer of each kind. `refused`: layers that tests rule out ("ebpf", "ring")."""
+    notes: list[str] = []
+    flows, counter = _open_counter(max_flows, refused, notes)
+    owners = SocketOwners()
+    if owners.readable_all:
+        processes: ProcessLayer = "scan"
+    else:
+        processes = "own"
+        notes.append(
+            "processes of other users are not shown: needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; run with sudo"
+        )
+    return Layers(flows, counter, processes, owners, tuple(notes))
+
+
+def _open_counter(max_flows: int, refused: frozenset[str], notes: list[str]) -> tuple[FlowLayer, PacketCounter | None]:
+    reasons: list[str] = []
+    if "ebpf" not in refused:
+        try:
+            return "ebpf", BpfPacketCounter.open(max_flows)
+        except (NotPermittedError, NotSupportedError) as error:
+            reasons.append(str(error))
+    if "ring" not in refused:
+        try:
+            ring = RingPacketCounter.open(max_flows)
+        except (NotPermittedError, NotSupportedError) as error:
+            reasons.append(str(error))
+        else:
+            notes.extend(reasons)
+            notes.extend(ring.notes)
+            return "ring", ring
+    if "CAP_NET_RAW" in effective_capabilities():
+        notes.extend(reasons)
+    notes.append(
+        "packets are not counted, TCP connections show the payload of their own counters, UDP and the rest no rates: "
+        "needs CAP_NET_RAW (and CAP_BPF); run with sudo"
+    )
+    return "sockets", None

@@ -1,0 +1,52 @@
+"""The collector's loop: one snapshot a tick into the channel, until it is told to stop or its reader is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from netdash.collector.channel import SnapshotChannel
+from netdash.collector.clock import IntervalClock
+from netdash.collector.messages import Command, Kind, SetInterval, Stop
+from netdash.collector.poller import Collector
+from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, Options
+
+
+async def collect(options: Options, connection: socket.socket, refused: frozenset[str] = frozenset()) -> None:
+    """Runs until a `Stop` command (then a last snapshot goes out) or until the other end is closed.
+
+    Raises NetdashError when nothing can be collected.
+    """
+    # Before the readers are opened: the first rates come one interval after the start, not after the start-up.
+    clock = IntervalClock(options.delay_seconds)
+    collector = await Collector.open(options.interfaces, options.max_flows, refused)
+    stopping, gone = asyncio.Event(), asyncio.Event()
+
+    def obey(command: Command) -> None:
+        if isinstance(command, SetInterval):
+            clock.set_interval(_clamped(command.seconds))
+        elif isinstance(command, Stop):
+            stopping.set()
+            clock.wake()
+
+    def lose() -> None:
+        gone.set()
+        clock.wake()
+
+    channel = SnapshotChannel(connection, obey, lose)
+    try:
+        channel.send(await collector.snapshot())
+        while not (stopping.is_set() or gone.is_set()):
+            if await clock.tick():
+                channel.send(await collector.snapshot())
+        if not gone.is_set():
+            channel.send(await collector.snapshot())
+            await channel.finish(Kind.END)
+    finally:
+        channel.close()
+        await collector.close()
+
+
+def _clamped(seconds: float) -> float:
+    """Within the limits of the command line; a value that is no number gives the shortest."""
+    return min(MAX_DELAY_SECONDS, max(MIN_DELAY_SECONDS, seconds)) if seconds == seconds else MIN_DELAY_SECONDS

@@ -1,0 +1,202 @@
+"""Whose flow is it: the join of flows with the socket table of their network namespace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.collector.flows import connection_ids
+from netdash.model.hashing import address_words, hash_columns, lookup
+from netdash.model.protocols import (
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    ICMP,
+    ICMPV6,
+    IGMP,
+    LISTEN,
+    PORT_PROTOCOLS,
+    TCP,
+)
+from netdash.model.tables import (
+    FLOW_ECHO,
+    FLOW_OVERFLOW,
+    FLOW_ROW,
+    UNKNOWN,
+    Attribution,
+    pack_address,
+)
+
+_REMEMBERED_NS = 10_000_000_000
+_MAX_REMEMBERED = 131_072
+
+ARP = 0x0806
+_NEIGHBOUR_AND_GROUP_MESSAGES = (130, 131, 132, 133, 134, 135, 136, 137, 143)
+"""ICMPv6 types that the kernel alone sends and answers: multicast listener and neighbour discovery (RFC 4890)."""
+
+
+@dataclass(slots=True)
+class OwnerTable:
+    """Remembers the owners of flows for a while: the last packets of a connection come when its socket is gone."""
+
+    ids: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    pids: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    kinds: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    seen_ns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def assign(
+        self, flows: NDArray[np.void], sockets: NDArray[np.void], local_addresses: frozenset[str], now_ns: int
+    ) -> None:
+        """Sets pid, attribution, state, payload, rtt and retransmits of `flows` (FLOW_ROW) in place.
+
+        `sockets`: SOCKET_ROW, closed ones of the interval included. The whole five-tuple decides; then what the flow
+        was known to be; then the socket that waits on its local port; then the kernel's own protocols; then whether
+        the local end is an address of this host at all.
+        """
+        whole = _match_connections(flows, sockets)
+        _copy(flows, sockets, whole, Attribution.SOCKET)
+        _copy_counters(flows, sockets, whole)
+        self._recall(flows)
+        waiting = sockets[(sockets["state"] == LISTEN) | ((sockets["protocol"] != TCP) & (sockets["remote_port"] == 0))]
+        _copy(flows, waiting, _match_local(flows, waiting), Attribution.LISTENER)
+        _mark_kernel(flows)
+        _mark_forwarded(flows, local_addresses)
+        self._remember(flows, now_ns)
+
+    def _recall(self, flows: NDArray[np.void]) -> None:
+        found = lookup(self.ids, flows["id"])
+        rows = np.flatnonzero((found >= 0) & (flows["attribution"] == Attribution.NONE))
+        flows["pid"][rows] = self.pids[found[rows]]
+        flows["attribution"][rows] = self.kinds[found[rows]]
+
+    def _remember(self, flows: NDArray[np.void], now_ns: int) -> None:
+        owned = flows[flows["pid"] != UNKNOWN]
+        fresh = self.seen_ns > now_ns - _REMEMBERED_NS
+        ids = np.concatenate([owned["id"], self.ids[fresh]])
+        _, first = np.unique(ids, return_index=True)
+        first = np.sort(first)[:_MAX_REMEMBERED]
+        self.ids = ids[first]
+        self.pids = np.concatenate([owned["pid"], self.pids[fresh]])[first]
+        self.kinds = np.concatenate([owned["attribution"], self.kinds[fresh]])[first]
+        self.seen_ns = np.concatenate([np.full(len(owned), now_ns, np.int64), self.seen_ns[fresh]])[first]
+
+
+def flows_of_sockets(sockets: NDArray[np.void], address_interfaces: dict[str, int], loopback: int) -> NDArray[np.void]:
+    """FLOW_ROW of what TCP sockets moved by their own counters, where no packets can be counted.
+
+    Payload alone is known. The interface is that of the local address; between two local addresses it is the loopback.
+    """
+    moved = sockets[(sockets["rx_payload"] > 0) | (sockets["tx_payload"] > 0)]
+    rows = np.zeros(len(moved), FLOW_ROW)
+    for name in ("protocol", "local", "remote", "local_port", "remote_port", "rx_payload", "tx_payload"):
+        rows[name] = moved[name]
+    # A v6 socket may carry IPv4: what it speaks on the wire is told by its address.
+    rows["ethertype"] = np.where(_is_mapped(moved["local"]), ETHERTYPE_IPV4, ETHERTYPE_IPV6)
+    for name in ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "pid"):
+        rows[name] = UNKNOWN
+    packed = {pack_address(address): index for address, index in address_interfaces.items()}
+    rows["ifindex"] = [
+        loopback if bytes(remote) in packed else packed.get(bytes(local), 0)
+        for local, remote in zip(moved["local"], moved["remote"], strict=True)
+    ]
+    # Several sockets can follow each other on one five-tuple within an interval.
+    ids = hash_columns(rows["ifindex"].astype(np.uint64), connection_ids(rows))
+    _, first, group = np.unique(ids, return_index=True, return_inverse=True)
+    merged = rows[first]
+    for name in ("rx_payload", "tx_payload"):
+        merged[name] = 0
+        np.add.at(merged[name], group, rows[name])
+    merged["id"] = ids[first]
+    return merged
+
+
+def _is_mapped(addresses: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray((addresses[:, :10] == 0).all(axis=1) & (addresses[:, 10:12] == 0xFF).all(axis=1))
+
+
+def _match_connections(flows: NDArray[np.void], sockets: NDArray[np.void]) -> NDArray[np.intp]:
+    """For each flow the index of the socket with its protocol and five-tuple, or -1."""
+    as_flows = np.zeros(len(sockets), FLOW_ROW)
+    names = ("protocol", "local", "remote", "local_port", "remote_port")
+    for name in names:
+        as_flows[name] = sockets[name]
+    found = lookup(connection_ids(as_flows), connection_ids(flows))
+    return _verified(flows, sockets, found, names)
+
+
+def _match_local(flows: NDArray[np.void], sockets: NDArray[np.void]) -> NDArray[np.intp]:
+    """For each flow the index of the socket bound to its local end: to its address, or else to any."""
+    result = np.full(len(flows), -1, np.intp)
+    keys = _local_keys(sockets, sockets["local"])
+    for addresses in (flows["local"], np.zeros_like(flows["local"])):
+        found = lookup(keys, _local_keys(flows, addresses))
+        result = np.where(result >= 0, result, _verified(flows, sockets, found, ("protocol", "local_port")))
+    result[~np.isin(flows["protocol"], tuple(PORT_PROTOCOLS))] = -1
+    return result
+
+
+def _local_keys(rows: NDArray[np.void], addresses: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    numbers = rows["local_port"].astype(np.uint64) | rows["protocol"].astype(np.uint64) << np.uint64(16)
+    return hash_columns(numbers, *address_words(addresses))
+
+
+def _verified(
+    flows: NDArray[np.void], sockets: NDArray[np.void], found: NDArray[np.intp], names: tuple[str, ...]
+) -> NDArray[np.intp]:
+    """`found` without pairs that only share a hash."""
+    if not len(sockets):
+        return found
+    matched = sockets[found.clip(0)]
+    equal = found >= 0
+    for name in names:
+        same = flows[name] == matched[name]
+        equal &= same.all(axis=1) if same.ndim == 2 else same
+    return np.where(equal, found, -1)
+
+
+def _copy(flows: NDArray[np.void], sockets: NDArray[np.void], found: NDArray[np.intp], kind: Attribution) -> None:
+    """Gives unowned flows the process of their socket, where that is known."""
+    rows = np.flatnonzero((found >= 0) & (flows["attribution"] == Attribution.NONE))
+    pids = sockets["pid"][found[rows]]
+    owned = rows[pids != UNKNOWN]
+    flows["pid"][owned] = pids[pids != UNKNOWN]
+    flows["attribution"][owned] = kind
+
+
+def _copy_counters(flows: NDArray[np.void], sockets: NDArray[np.void], found: NDArray[np.intp]) -> None:
+    rows = np.flatnonzero(found >= 0)
+    matched = sockets[found[rows]]
+    for name in ("state", "rtt_us", "retransmits", "rx_payload", "tx_payload"):
+        flows[name][rows] = matched[name]
+
+
+def _mark_kernel(flows: NDArray[np.void]) -> None:
+    """Protocols that no process speaks: ARP, neighbour discovery, group membership, answers to somebody's ping."""
+    kind = flows["remote_port"] >> 8
+    echo = (flows["flags"] & FLOW_ECHO) != 0
+    icmpv6 = (flows["protocol"] == ICMPV6) & ~echo & np.isin(kind, _NEIGHBOUR_AND_GROUP_MESSAGES)
+    # The asking side's port is the identifier; with both ports 0 it cannot be told who asks.
+    answered = echo & np.isin(flows["protocol"], (ICMP, ICMPV6)) & (flows["remote_port"] != 0)
+    own = (flows["ethertype"] == ARP) | (flows["protocol"] == IGMP) | icmpv6 | answered
+    rows = own & (flows["attribution"] == Attribution.NONE) & ((flows["flags"] & FLOW_OVERFLOW) == 0)
+    flows["attribution"][rows] = Attribution.KERNEL
+
+
+def _mark_forwarded(flows: NDArray[np.void], local_addresses: frozenset[str]) -> None:
+    """Unicast IP whose local end is no address of this host."""
+    own = np.frombuffer(b"".join(pack_address(a) for a in sorted(local_addresses)), np.uint8).reshape(-1, 16)
+    local = hash_columns(*address_words(flows["local"]))
+    mine = lookup(hash_columns(*address_words(own)), local) >= 0 if len(own) else np.zeros(len(flows), np.bool_)
+    address = flows["local"]
+    mapped = _is_mapped(address)
+    group = np.where(
+        mapped,
+        (address[:, 12] >= 224) | (address[:, 12] == 127) | (address[:, 12] == 0),
+        (address[:, 0] == 0xFF)
+        | ((address[:, 0] == 0xFE) & (address[:, 1] & 0xC0 == 0x80))
+        | (address == 0).all(axis=1),
+    )
+    ip = np.isin(flows["ethertype"], (ETHERTYPE_IPV4, ETHERTYPE_IPV6))
+    rows = ip & ~mine & ~group & (flows["attribution"] == Attribution.NONE) & ((flows["flags"] & FLOW_OVERFLOW) == 0)
+    flows["attribution"][rows] = Attribution.FORWARDED

@@ -1,0 +1,270 @@
+"""The shared poller: reads everything once an interval and makes one snapshot of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.collector.accounting import AccountingTable
+from netdash.collector.flows import CountedFlows, join_directions
+from netdash.collector.interfaces import InterfaceTable
+from netdash.collector.layers import Layers, open_layers
+from netdash.collector.owners import OwnerTable, flows_of_sockets
+from netdash.collector.processes import ProcessReader, ProcessTable
+from netdash.collector.protocols import interface_protocols
+from netdash.collector.sockets import SocketTable
+from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
+from netdash.kernel.links import LinkTable
+from netdash.kernel.net_dev import DeviceCounters, NetDevReader, parse_net_dev
+from netdash.kernel.procfs import read_process, user_name
+from netdash.kernel.protocol_counters import is_gauge, read_protocol_counters
+from netdash.kernel.raw_flow import RawCounts
+from netdash.kernel.sock_diag import SOCKET_ROW as KERNEL_SOCKET_ROW
+from netdash.kernel.sock_diag import SocketReader
+from netdash.kernel.socket_events import SocketDestroyEvents, subtract_seen_fins
+from netdash.model.sanitize import sanitize
+from netdash.model.select import InterfaceSelection
+from netdash.model.snapshot import Health, Mode, Snapshot
+from netdash.model.tables import FLOW_OVERFLOW, empty
+
+_EVENT_PAUSE_SECONDS: Final = 0.1
+"""Destroy events are read in bursts: one wake-up an event would cost more than all else on a busy server."""
+
+_TIMELY_NOTES: Final = 8
+_NOTE_SECONDS: Final = 60.0
+
+
+@dataclass(slots=True)
+class _Instant:
+    """Raw counters that must belong to one moment."""
+
+    monotonic_ns: int
+    devices: dict[str, DeviceCounters]
+    protocol_counters: dict[str, int]
+
+
+@dataclass(slots=True)
+class Collector:
+    """All readers and joins of one network namespace. Open, `snapshot` once an interval, `close`."""
+
+    layers: Layers
+    links: LinkTable
+    devices: NetDevReader
+    sockets: SocketReader
+    events: SocketDestroyEvents | None
+    interface_table: InterfaceTable
+    process_table: ProcessTable
+    socket_table: SocketTable = field(default_factory=SocketTable)
+    owner_table: OwnerTable = field(default_factory=OwnerTable)
+    accounting_table: AccountingTable = field(default_factory=AccountingTable)
+    last: _Instant | None = None
+    last_dump: NDArray[np.void] = field(default_factory=lambda: empty(KERNEL_SOCKET_ROW))
+    closed: list[NDArray[np.void]] = field(default_factory=list)
+    recent: list[tuple[float, str]] = field(default_factory=list)
+    """Monotonic seconds and text of notes that fade."""
+
+    @classmethod
+    async def open(
+        cls, selection: InterfaceSelection, max_flows: int, refused: frozenset[str] = frozenset()
+    ) -> Collector:
+        """Opens everything that this process may. Raises NetdashError when no interface is meant."""
+        links = LinkTable()
+        await links.open()
+        sockets = SocketReader()
+        try:
+            _check_selection(selection, links)
+            sockets.open()
+            layers = open_layers(max_flows, refused)
+        except NetdashError:
+            sockets.close()
+            await links.close()
+            raise
+        collector = cls(
+            layers=layers,
+            links=links,
+            devices=NetDevReader(),
+            sockets=sockets,
+            events=_open_events(),
+            interface_table=InterfaceTable(selection),
+            process_table=ProcessTable(ProcessReader(read_process, user_name, _start_clock())),
+        )
+        collector._watch_events()
+        return collector
+
+    async def snapshot(self) -> Snapshot:
+        """What happened since the last call; the first call gives the baseline: names and states, no figures yet."""
+        instant, raw = await self._count()
+        return self._assemble(instant, raw)
+
+    async def close(self) -> None:
+        """Closes every reader."""
+        if self.events is not None:
+            asyncio.get_running_loop().remove_reader(self.events.fileno())
+            self.events.close()
+        if self.layers.counter is not None:
+            self.layers.counter.close()
+        self.sockets.close()
+        self.devices.close()
+        await self.links.close()
+
+    async def _count(self) -> tuple[_Instant, RawCounts | None]:
+        """Switches the counter and reads the interfaces' own counters at that very moment, then drains."""
+        counter = self.layers.counter
+        moment = counter.switch() if counter is not None else time.monotonic_ns()
+        devices = self.devices.read()
+        instant = _Instant(moment, parse_net_dev(devices), read_protocol_counters())
+        return instant, await counter.drain() if counter is not None else None
+
+    def _assemble(self, instant: _Instant, raw: RawCounts | None) -> Snapshot:
+        interfaces = self.interface_table.update(self.links.links, instant.devices)
+        names = {i.index: i.name for i in interfaces}
+        sockets, closed = self._read_sockets()
+        every = np.concatenate([sockets, closed])
+        chosen = np.array(sorted(names), np.uint32)
+        if raw is None:
+            flows = flows_of_sockets(every, *self._addresses())
+            flows = flows[np.isin(flows["ifindex"], chosen)]
+            counted = None
+        else:
+            counted = _only(join_directions(raw), chosen)
+            flows = counted.rows
+        self.owner_table.assign(flows, every, self._local_addresses(), instant.monotonic_ns)
+        baseline = self.last is None
+        snapshot = Snapshot(
+            time=time.time(),
+            monotonic_ns=instant.monotonic_ns,
+            interval=0.0 if self.last is None else (instant.monotonic_ns - self.last.monotonic_ns) / 1e9,
+            host=sanitize(socket.gethostname(), 64),
+            mode=Mode(self.layers.flows, self.layers.processes),
+            health=self._health(raw, flows),
+            accounting={} if baseline or counted is None else self.accounting_table.update(interfaces, counted),
+            interfaces=interfaces,
+            processes=self.process_table.update(flows, sockets, closed, wire=raw is not None),
+            flows=empty(flows.dtype) if baseline else flows,
+            sockets=sockets,
+            protocols={} if baseline or raw is None else interface_protocols(raw, names),
+            counters=_differences(self.last.protocol_counters if self.last else {}, instant.protocol_counters),
+            gauges={name: value for name, value in instant.protocol_counters.items() if is_gauge(name)},
+        )
+        self.last = instant
+        return snapshot
+
+    def _read_sockets(self) -> tuple[NDArray[np.void], NDArray[np.void]]:
+        dump = self.sockets.dump()
+        owners = self.layers.owners
+        owners.refresh(dump["inode"])
+        self._read_events()
+        closed = np.concatenate(self.closed) if self.closed else empty(KERNEL_SOCKET_ROW)
+        self.closed = []
+        subtract_seen_fins(closed, self.last_dump)
+        self.last_dump = dump
+        return self.socket_table.update(dump, owners.owners(dump["inode"]), closed)
+
+    def _addresses(self) -> tuple[dict[str, int], int]:
+        """Address -> ifindex, and the ifindex of the loopback device."""
+        links = self.links.links.values()
+        addresses = {a.partition("/")[0]: link.index for link in links for a in link.addresses}
+        return addresses, next((link.index for link in links if link.kind == "loopback"), 0)
+
+    def _local_addresses(self) -> frozenset[str]:
+        """This host's addresses and the broadcast addresses of its networks."""
+        addresses = set()
+        for link in self.links.links.values():
+            for text in link.addresses:
+                interface = ip_interface(text)
+                addresses.add(str(interface.ip))
+                if interface.version == 4:
+                    addresses.add(str(interface.network.broadcast_address))
+        return frozenset(addresses)
+
+    def _health(self, raw: RawCounts | None, flows: NDArray[np.void]) -> Health:
+        now = time.monotonic()
+        for change in self.links.take_changes():
+            if change.kind == "gone" and self.interface_table.selection.matches(change.link.name):
+                moment = time.strftime("%H:%M:%S")
+                self.recent.append((now, f"interface {sanitize(change.link.name, 32)} vanished at {moment}"))
+        if self.events is not None and self.events.overflowed:
+            self.events.overflowed = False
+            self.recent.append((now, "more connections closed at once than the kernel could report: totals miss some"))
+        self.recent = [(t, text) for t, text in self.recent if now - t < _NOTE_SECONDS][-_TIMELY_NOTES:]
+        overflow = int(((flows["flags"] & FLOW_OVERFLOW) != 0).sum())
+        notes = [*self.layers.notes, *(text for _, text in self.recent)]
+        if overflow:
+            notes.append("the flow table is full: some flows share one row (see --max-flows)")
+        return Health(raw.lost_packets if raw is not None else 0, overflow, tuple(notes))
+
+    def _watch_events(self) -> None:
+        if self.events is not None:
+            asyncio.get_running_loop().add_reader(self.events.fileno(), self._on_event)
+
+    def _on_event(self) -> None:
+        self._read_events()
+        if self.events is not None:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self.events.fileno())
+            loop.call_later(_EVENT_PAUSE_SECONDS, self._resume_events)
+
+    def _resume_events(self) -> None:
+        if self.events is not None and self.events.fileno() >= 0:
+            self._watch_events()
+
+    def _read_events(self) -> None:
+        if self.events is not None:
+            rows = self.events.read()
+            if len(rows):
+                self.closed.append(rows)
+
+
+def _check_selection(selection: InterfaceSelection, links: LinkTable) -> None:
+    names = [link.name for link in links.links.values()]
+    missing = selection.missing(names)
+    if missing:
+        raise NetdashError(
+            f"no interface matches '{sanitize(missing[0], 64)}'; there are: {', '.join(sanitize(n, 32) for n in names)}"
+        )
+
+
+def _open_events() -> SocketDestroyEvents | None:
+    events = SocketDestroyEvents()
+    try:
+        events.open()
+    except (NotPermittedError, NotSupportedError):
+        # Short connections are then missed, as by any poll.
+        return None
+    return events
+
+
+def _start_clock() -> Callable[[int], float]:
+    """From clock ticks since boot to seconds since the epoch, by the clocks as they stand now."""
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    ticks_a_second = os.sysconf("SC_CLK_TCK")
+    return lambda ticks: round(boot + ticks / ticks_a_second, 2)
+
+
+def _only(counted: CountedFlows, chosen: NDArray[np.uint32]) -> CountedFlows:
+    keep = np.isin(counted.rows["ifindex"], chosen)
+    return CountedFlows(
+        counted.rows[keep],
+        counted.rx_skb_bytes[keep],
+        counted.tx_skb_bytes[keep],
+        counted.rx_skb_packets[keep],
+        counted.tx_skb_packets[keep],
+    )
+
+
+def _differences(old: dict[str, int], new: dict[str, int]) -> dict[str, int]:
+    """Of the counters in both; one that fell began anew and is left out."""
+    return {
+        name: value - old[name]
+        for name, value in new.items()
+        if name in old and not is_gauge(name) and value >= old[name]
+    }

@@ -1,0 +1,98 @@
+"""The collector as a process of its own: forked before anything heavy is loaded, ended with its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import traceback
+from dataclasses import dataclass
+from typing import Final
+
+from netdash.errors import NetdashError
+from netdash.options import Options
+
+DEBUG_VARIABLE: Final = "NETDASH_DEBUG"
+"""Name of a file that gets the traceback of a collector that fails."""
+
+REFUSE_VARIABLE: Final = "NETDASH_REFUSE"
+"""Layers not to be tried, by commas ("ebpf,ring"): how the tests run each lower layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorProcess:
+    """A running collector."""
+
+    pid: int
+    connection: socket.socket
+    """This end of the socket pair; frames of netdash.collector.messages."""
+
+
+def start_collector(options: Options) -> CollectorProcess:
+    """Forks the collector. To be called while this process has one thread and has not imported the dashboard."""
+    ours, theirs = socket.socketpair()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return CollectorProcess(pid, ours)
+    status = 1
+    try:
+        ours.close()
+        status = _child(options, theirs, parent)
+    finally:
+        # Not sys.exit: the parent's cleanup handlers and buffers are not this process's to run.
+        os._exit(status)
+
+
+def _child(options: Options, connection: socket.socket, parent: int) -> int:
+    from netdash.kernel.capabilities import set_parent_death_signal
+
+    # A session of its own: the terminal's Ctrl+C, Ctrl+Z and hang-up are for the dashboard to handle.
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    set_parent_death_signal(signal.SIGTERM)
+    if os.getppid() != parent:
+        return 1
+    _detach_output()
+    from netdash.collector.messages import Kind, encode_frame
+
+    try:
+        if options.network_namespace is not None:
+            from netdash.kernel.namespaces import enter_network_namespace
+
+            enter_network_namespace(options.network_namespace)
+        from netdash.collector.loop import collect
+
+        asyncio.run(collect(options, connection, _refused()))
+    except NetdashError as error:
+        connection.setblocking(True)
+        connection.sendall(encode_frame(Kind.FAILURE, str(error).encode()))
+        return 1
+    except Exception as error:  # the last resort: the parent tells the user, the traceback goes to a file if asked for
+        _write_traceback()
+        connection.setblocking(True)
+        connection.sendall(encode_frame(Kind.FAILURE, f"the collector failed: {error!r}".encode()))
+        return 1
+    return 0
+
+
+def _detach_output() -> None:
+    """The terminal belongs to the dashboard: nothing that a library prints may reach it."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _write_traceback() -> None:
+    path = os.environ.get(DEBUG_VARIABLE)
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+
+
+def _refused() -> frozenset[str]:
+    return frozenset(filter(None, os.environ.get(REFUSE_VARIABLE, "").split(",")))

@@ -1,0 +1,95 @@
+"""The live system: snapshots of a collector process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+
+from netdash.collector.messages import (
+    HEADER_BYTES,
+    Command,
+    FrameError,
+    Kind,
+    SetInterval,
+    Stop,
+    decode_header,
+    encode_command,
+)
+from netdash.collector.process import CollectorProcess
+from netdash.model.codec import DecodeError, decode_snapshot
+from netdash.model.sanitize import sanitize
+from netdash.model.snapshot import Snapshot
+from netdash.sources.source import SourceEndedError
+
+_STREAM_BYTES = 1 << 20
+
+
+class LiveSource:
+    """Reads what the collector sends; `close` ends the collector."""
+
+    def __init__(self, collector: CollectorProcess) -> None:
+        self._collector = collector
+        self._writer: asyncio.StreamWriter | None = None
+        self._reaped: int | None = None
+
+    async def snapshots(self) -> AsyncIterator[Snapshot]:
+        """The baseline, then one an interval; ends after `stop`. Raises SourceEndedError with what the collector
+        said."""
+        reader, self._writer = await asyncio.open_connection(sock=self._collector.connection, limit=_STREAM_BYTES)
+        while True:
+            try:
+                length, kind = decode_header(await reader.readexactly(HEADER_BYTES))
+                body = await reader.readexactly(length)
+                if kind is Kind.END:
+                    return
+                if kind is Kind.FAILURE:
+                    raise SourceEndedError(sanitize(body.decode(errors="replace")))
+                # A frame of 100,000 flows takes milliseconds to check: keys must not wait for it.
+                yield (
+                    await asyncio.to_thread(decode_snapshot, body) if length > _STREAM_BYTES else decode_snapshot(body)
+                )
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                raise SourceEndedError(f"the collector ended: {self._reason()}; start netdash again") from error
+            except (FrameError, DecodeError) as error:
+                raise SourceEndedError(
+                    f"the collector sent what is not a snapshot ({error}); start netdash again"
+                ) from error
+
+    async def set_interval(self, seconds: float) -> None:
+        """Another interval, from the next snapshot on."""
+        await self._send(SetInterval(seconds))
+
+    async def stop(self) -> None:
+        """The last interval comes as one more snapshot, then `snapshots` ends."""
+        await self._send(Stop())
+
+    async def close(self) -> None:
+        """Closes the connection, at which the collector ends, and waits for it."""
+        if self._writer is not None:
+            self._writer.close()
+        else:
+            self._collector.connection.close()
+        await asyncio.to_thread(self._reap)
+
+    async def _send(self, command: Command) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(encode_command(command))
+
+    def _reap(self) -> int | None:
+        """Waits for the collector; its status as of waitpid(2)."""
+        if self._reaped is None:
+            try:
+                self._reaped = os.waitpid(self._collector.pid, 0)[1]
+            except ChildProcessError:
+                return None
+        return self._reaped
+
+    def _reason(self) -> str:
+        status = self._reap()
+        if status is None:
+            return "nothing is known of it"
+        if os.WIFSIGNALED(status):
+            return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"exit status {os.WEXITSTATUS(status)}"

@@ -1,0 +1,29 @@
+"""What every source of snapshots can do: the live system, a capture file, a recording."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from netdash.errors import NetdashError
+from netdash.model.snapshot import Snapshot
+
+
+class SourceEndedError(NetdashError):
+    """The source cannot deliver any more; the message says why."""
+
+
+class SnapshotSource(Protocol):
+    """Yields snapshots, the baseline first. A slow reader gets fewer snapshots of longer intervals, never old ones."""
+
+    def snapshots(self) -> AsyncIterator[Snapshot]:
+        """Ends when the source was stopped. Raises SourceEndedError when it ends by itself."""
+
+    async def set_interval(self, seconds: float) -> None:
+        """Asks for another interval, from the next snapshot on."""
+
+    async def stop(self) -> None:
+        """Asks for the end: what was counted since the last snapshot comes as one more, then the iterator ends."""
+
+    async def close(self) -> None:
+        """Frees everything; the collector process is gone afterwards."""
