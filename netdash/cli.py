@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal, NoReturn
 
 from netdash import __version__
-from netdash.errors import NetdashError, UsageError
+from netdash.errors import NetdashError, UsageError, keep_traceback
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.units import Units
@@ -22,7 +22,8 @@ _MIN_FLOWS, _MAX_FLOWS = 1024, 1 << 20
 
 _EPILOG = """\
 Without a terminal, and without --json or --csv, --text is taken. Headless output ends after -c intervals or with
-Ctrl+C; the last interval is written either way. Byte figures are wire bytes (link-layer frames) unless they say payload.
+Ctrl+C; the last interval is written either way. Byte figures are wire bytes (link-layer frames) unless they say
+payload.
 
   netdash                          the dashboard, all interfaces
   netdash eth0 '!docker*'          some interfaces
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 0
+    except Exception as error:  # the last resort: a user gets a line, never a traceback
+        print(f"netdash: unforeseen failure: {sanitize(repr(error), 200)}; {keep_traceback()}", file=sys.stderr)
+        return 1
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import traceback
+
 
 class NetdashError(Exception):
     """A failure to be told in one line; `exit_code` is the program's (DESIGN §5: 1 runtime, 2 usage)."""
@@ -21,3 +24,20 @@ class NotPermittedError(NetdashError):
 
 class NotSupportedError(NetdashError):
     """This kernel lacks an interface; a lower layer has to do."""
+
+
+DEBUG_VARIABLE = "NETDASH_DEBUG"
+"""Environment variable that names a file: an unforeseen failure appends its traceback there."""
+
+
+def keep_traceback() -> str:
+    """Writes the traceback of the exception at hand where the user asked for it; returns what to tell the user."""
+    path = os.environ.get(DEBUG_VARIABLE)
+    if not path:
+        return f"set {DEBUG_VARIABLE} to a file name to keep the details"
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+    except OSError as error:
+        return f"the details could not be written to {path}: {error.strerror}"
+    return f"the details are in {path}"

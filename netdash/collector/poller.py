@@ -12,6 +12,7 @@ from ipaddress import ip_interface
 from typing import Final
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from netdash.collector.accounting import AccountingTable
@@ -41,6 +42,10 @@ _EVENT_PAUSE_SECONDS: Final = 0.1
 
 _TIMELY_NOTES: Final = 8
 _NOTE_SECONDS: Final = 60.0
+
+
+_ALWAYS_SHOWN: Final = frozenset({"Ip", "Icmp", "Tcp", "Udp", "Ip6", "Icmp6", "Udp6", "Softnet"})
+"""Counter groups whose zeros are told; of the hundreds of extended ones only those that moved are."""
 
 
 @dataclass(slots=True)
@@ -244,8 +249,8 @@ def _open_events() -> SocketDestroyEvents | None:
 
 
 def _start_clock() -> Callable[[int], float]:
-    """From clock ticks since boot to seconds since the epoch, by the clocks as they stand now."""
-    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    """From clock ticks since boot to seconds since the epoch, as ps(1) has it."""
+    boot = psutil.boot_time()
     ticks_a_second = os.sysconf("SC_CLK_TCK")
     return lambda ticks: round(boot + ticks / ticks_a_second, 2)
 
@@ -262,9 +267,12 @@ def _only(counted: CountedFlows, chosen: NDArray[np.uint32]) -> CountedFlows:
 
 
 def _differences(old: dict[str, int], new: dict[str, int]) -> dict[str, int]:
-    """Of the counters in both; one that fell began anew and is left out."""
+    """Of the counters in both; one that fell began anew and is left out, and so are the extended ones that rest."""
     return {
         name: value - old[name]
         for name, value in new.items()
-        if name in old and not is_gauge(name) and value >= old[name]
+        if name in old
+        and value >= old[name]
+        and not is_gauge(name)
+        and (value != old[name] or name.partition(".")[0] in _ALWAYS_SHOWN)
     }

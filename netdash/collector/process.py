@@ -6,15 +6,11 @@ import asyncio
 import os
 import signal
 import socket
-import traceback
 from dataclasses import dataclass
 from typing import Final
 
-from netdash.errors import NetdashError
+from netdash.errors import NetdashError, keep_traceback
 from netdash.options import Options
-
-DEBUG_VARIABLE: Final = "NETDASH_DEBUG"
-"""Name of a file that gets the traceback of a collector that fails."""
 
 REFUSE_VARIABLE: Final = "NETDASH_REFUSE"
 """Layers not to be tried, by commas ("ebpf,ring"): how the tests run each lower layer."""
@@ -71,10 +67,10 @@ def _child(options: Options, connection: socket.socket, parent: int) -> int:
         connection.setblocking(True)
         connection.sendall(encode_frame(Kind.FAILURE, str(error).encode()))
         return 1
-    except Exception as error:  # the last resort: the parent tells the user, the traceback goes to a file if asked for
-        _write_traceback()
+    except Exception as error:  # the last resort: the parent tells the user in its own words
+        text = f"the collector failed: {error!r}; {keep_traceback()}"
         connection.setblocking(True)
-        connection.sendall(encode_frame(Kind.FAILURE, f"the collector failed: {error!r}".encode()))
+        connection.sendall(encode_frame(Kind.FAILURE, text.encode()))
         return 1
     return 0
 
@@ -85,13 +81,6 @@ def _detach_output() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     os.close(null)
-
-
-def _write_traceback() -> None:
-    path = os.environ.get(DEBUG_VARIABLE)
-    if path:
-        with open(path, "a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
 
 
 def _refused() -> frozenset[str]:
