@@ -1,0 +1,90 @@
+"""An ordinary user: everything runs, TCP connections have rates, and what is missing is said with its remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.running import flow
+from tests.namespaces import Lab, popen_in, socket_in
+
+pytestmark = pytest.mark.root
+
+NOBODY = 65534
+
+AS_NOBODY = f"""
+import os, sys
+# Loaded while the files can be read.
+import netdash.cli, netdash.collector.loop, netdash.sources.live, netdash.sinks.headless, netdash.sinks.json_lines
+import concurrent.futures.thread, encodings.ascii, encodings.idna, importlib.readers
+os.setgroups([]); os.setresgid({NOBODY}, {NOBODY}, {NOBODY}); os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+sys.exit(netdash.cli.main(sys.argv[1:]))
+"""
+"""The program as the user `nobody`, also where its files lie in a directory that only root may enter."""
+
+
+def test_tcp_rates_and_a_remedy_without_any_privilege(lab: Lab) -> None:
+    with (
+        socket_in(lab.b.namespace, socket.AF_INET, socket.SOCK_STREAM) as listener,
+        socket_in(lab.a.namespace, socket.AF_INET, socket.SOCK_STREAM) as client,
+    ):
+        listener.bind((lab.b.ipv4, 0))
+        listener.listen()
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+        process = popen_in(
+            lab.a.namespace,
+            [sys.executable, "-c", AS_NOBODY, "--json", "-d", "0.3", "-c", "3"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with server, process.stdout, process.stderr:
+            assert json.loads(process.stdout.readline())["type"] == "start"
+            client.sendall(bytes(300_000))
+            left = 300_000
+            while left:
+                left -= len(server.recv(left))
+            lines = [json.loads(line) for line in process.stdout]
+            assert process.stderr.read() == b""
+        assert process.wait(20) == 0
+        summary = lines[-1]
+        row = flow(summary, local_port=client.getsockname()[1])
+    assert summary["mode"] == {"flows": "sockets", "processes": "own"}
+    assert (row["tx_payload"], row["rx_payload"]) == (300_000, 0)
+    assert (row["tx_bytes"], row["pid"]) == (None, None)
+    assert row["interface"] == lab.a.interface
+    notes = " ".join(summary["health"]["notes"])
+    for word in ("CAP_NET_RAW", "CAP_SYS_PTRACE", "sudo"):
+        assert word in notes
+
+
+def test_own_processes_are_named(lab: Lab) -> None:
+    """The socket of a process of the same user is found without any capability."""
+    own = f"""
+import ctypes, os, socket
+os.setgroups([]); os.setresgid({NOBODY}, {NOBODY}, {NOBODY}); os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE: a change of user had taken it away, as execve(2) gives it
+s = socket.create_server(("127.0.0.1", 7100)); print("ready", flush=True); os.read(0, 1)
+"""
+    with popen_in(
+        lab.a.namespace, [sys.executable, "-c", own], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        process = popen_in(
+            lab.a.namespace,
+            [sys.executable, "-c", AS_NOBODY, "--json", "--view", "sockets", "-d", "0.2", "-c", "1"],
+            stdout=subprocess.PIPE,
+        )
+        output, _ = process.communicate(timeout=30)
+    sockets = json.loads(output.splitlines()[1])["sockets"]
+    (row,) = (s for s in sockets if s["local_port"] == 7100)
+    assert row["pid"] == holder.pid
+    assert os.getuid() != NOBODY
