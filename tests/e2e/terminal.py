@@ -18,9 +18,6 @@ from typing import Self
 
 import pyte
 
-_PATIENCE_SECONDS = 20.0
-"""How long a screen may take to show what is waited for on a loaded machine."""
-
 
 class Terminal:
     """Runs one program in a terminal of `columns` x `rows`; leaving the context ends it."""
@@ -32,7 +29,10 @@ class Terminal:
         rows: int = 24,
         environment: Mapping[str, str] | None = None,
         prepare: Callable[[], None] | None = None,
+        patience_seconds: float = 20.0,
     ) -> None:
+        """`prepare` runs in the child before the program; `patience_seconds`: how long a screen may take to show what
+        is waited for on a loaded machine."""
         self.screen = pyte.Screen(columns, rows)
         self.output = bytearray()
         self._stream = pyte.Stream(self.screen)
@@ -40,6 +40,7 @@ class Terminal:
         self._command = list(command)
         self._environment = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", **(environment or {})}
         self._prepare = prepare
+        self._patience_seconds = patience_seconds
         self._master = -1
 
     def __enter__(self) -> Self:
@@ -96,7 +97,7 @@ class Terminal:
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> str:
         """Reads until `condition` holds."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + self._patience_seconds
         while not condition():
             left = deadline - time.monotonic()
             assert left > 0, f"no {what} in time; the screen:\n{self.text}"
@@ -106,7 +107,7 @@ class Terminal:
 
     def wait_for_end(self) -> int:
         """Reads until the program has ended; returns its exit code (negative: the signal)."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + self._patience_seconds
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"the program does not end; the screen:\n{self.text}"
             self._read(0.05)
