@@ -11,7 +11,7 @@ from netdash.kernel.raw_flow import FLAG_FRAGMENT, FLAG_OVERFLOW, PACKET_OUTGOIN
 from netdash.model.hashing import address_words, hash_columns
 from netdash.model.merge import overflow_id
 from netdash.model.protocols import ICMP, ICMPV6
-from netdash.model.tables import FLOW_ECHO, FLOW_FRAGMENT, FLOW_OVERFLOW, FLOW_ROW, UNKNOWN
+from netdash.model.tables import FLOW_ECHO, FLOW_FRAGMENT, FLOW_OVERFLOW, FLOW_ROW, UNKNOWN, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def join_directions(raw: RawCounts) -> CountedFlows:
     outgoing = keys["packet_type"] == PACKET_OUTGOING
     ends = _ends(keys, outgoing)
     _, first, group = np.unique(ends["id"], return_index=True, return_inverse=True)
-    rows = ends[first]
+    rows = take(ends, first)
     size = len(rows)
     for name, column in (("bytes", "wire_bytes"), ("packets", "wire_packets")):
         rows[f"rx_{name}"], rows[f"tx_{name}"] = _split(values[column], outgoing, group, size)

@@ -26,6 +26,7 @@ from netdash.model.tables import (
     UNKNOWN,
     Attribution,
     pack_address,
+    take,
 )
 
 _REMEMBERED_NS = 10_000_000_000
@@ -71,7 +72,7 @@ class OwnerTable:
         flows["attribution"][rows] = self.kinds[found[rows]]
 
     def _remember(self, flows: NDArray[np.void], now_ns: int) -> None:
-        owned = flows[flows["pid"] != UNKNOWN]
+        owned = take(flows, flows["pid"] != UNKNOWN)
         fresh = self.seen_ns > now_ns - _REMEMBERED_NS
         ids = np.concatenate([owned["id"], self.ids[fresh]])
         _, first = np.unique(ids, return_index=True)
@@ -87,7 +88,7 @@ def flows_of_sockets(sockets: NDArray[np.void], address_interfaces: dict[str, in
 
     Payload alone is known. The interface is that of the local address; between two local addresses it is the loopback.
     """
-    moved = sockets[(sockets["rx_payload"] > 0) | (sockets["tx_payload"] > 0)]
+    moved = take(sockets, (sockets["rx_payload"] > 0) | (sockets["tx_payload"] > 0))
     rows = np.zeros(len(moved), FLOW_ROW)
     for name in ("protocol", "local", "remote", "local_port", "remote_port", "rx_payload", "tx_payload"):
         rows[name] = moved[name]
@@ -147,7 +148,7 @@ def _verified(
     """`found` without pairs that only share a hash."""
     if not len(sockets):
         return found
-    matched = sockets[found.clip(0)]
+    matched = take(sockets, found.clip(0))
     equal = found >= 0
     for name in names:
         same = flows[name] == matched[name]
@@ -166,7 +167,7 @@ def _copy(flows: NDArray[np.void], sockets: NDArray[np.void], found: NDArray[np.
 
 def _copy_counters(flows: NDArray[np.void], sockets: NDArray[np.void], found: NDArray[np.intp]) -> None:
     rows = np.flatnonzero(found >= 0)
-    matched = sockets[found[rows]]
+    matched = take(sockets, found[rows])
     for name in ("state", "rtt_us", "retransmits", "rx_payload", "tx_payload"):
         flows[name][rows] = matched[name]
 

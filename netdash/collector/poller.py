@@ -35,7 +35,7 @@ from netdash.kernel.socket_events import SocketDestroyEvents, subtract_seen_fins
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.snapshot import Health, Mode, Snapshot
-from netdash.model.tables import FLOW_OVERFLOW, empty
+from netdash.model.tables import FLOW_OVERFLOW, empty, join, take
 
 _EVENT_PAUSE_SECONDS: Final = 0.1
 """Destroy events are read in bursts: one wake-up an event would cost more than all else on a busy server."""
@@ -133,11 +133,11 @@ class Collector:
         interfaces = self.interface_table.update(self.links.links, instant.devices)
         names = {i.index: i.name for i in interfaces}
         sockets, closed = self._read_sockets()
-        every = np.concatenate([sockets, closed])
+        every = join(sockets, closed)
         chosen = np.array(sorted(names), np.uint32)
         if raw is None:
             flows = flows_of_sockets(every, *self._addresses())
-            flows = flows[np.isin(flows["ifindex"], chosen)]
+            flows = take(flows, np.isin(flows["ifindex"], chosen))
             counted = None
         else:
             counted = _only(join_directions(raw), chosen)
@@ -168,7 +168,7 @@ class Collector:
         owners = self.layers.owners
         owners.refresh(dump["inode"])
         self._read_events()
-        closed = np.concatenate(self.closed) if self.closed else empty(KERNEL_SOCKET_ROW)
+        closed = join(*self.closed) if self.closed else empty(KERNEL_SOCKET_ROW)
         self.closed = []
         subtract_seen_fins(closed, self.last_dump)
         self.last_dump = dump
@@ -258,7 +258,7 @@ def _start_clock() -> Callable[[int], float]:
 def _only(counted: CountedFlows, chosen: NDArray[np.uint32]) -> CountedFlows:
     keep = np.isin(counted.rows["ifindex"], chosen)
     return CountedFlows(
-        counted.rows[keep],
+        take(counted.rows, keep),
         counted.rx_skb_bytes[keep],
         counted.tx_skb_bytes[keep],
         counted.rx_skb_packets[keep],

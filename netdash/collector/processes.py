@@ -14,7 +14,7 @@ from netdash.kernel.procfs import ProcessFacts
 from netdash.model.protocols import ESTABLISHED, LISTEN, TCP, UDP
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Process
-from netdash.model.tables import UNKNOWN
+from netdash.model.tables import UNKNOWN, join, take
 
 _REREAD_TICKS: Final = 16
 """A known process is read again once in so many intervals: exec(2) changes names, and reading all each time would cost
@@ -47,7 +47,7 @@ class ProcessTable:
         with_sockets = _pids(sockets)
         present = with_sockets | _pids(closed) | _pids(flows)
         exited = self._refresh(present, with_sockets)
-        every = np.concatenate([sockets, closed])
+        every = join(sockets, closed)
         wire_figures = _wire_by_pid(flows) if wire else {}
         payload = _payload_by_pid(flows, every)
         connections = _connections_by_pid(sockets)
@@ -104,7 +104,7 @@ def _pids(rows: NDArray[np.void]) -> set[int]:
 def _wire_by_pid(flows: NDArray[np.void]) -> dict[int, tuple[int, int, int, int]]:
     """Wire bytes and packets by pid. A connection that crosses several interfaces (bridge and port, VLAN and its
     parent) is one transfer: the largest figure of its interfaces counts."""
-    owned = flows[flows["pid"] != UNKNOWN]
+    owned = take(flows, flows["pid"] != UNKNOWN)
     if not len(owned):
         return {}
     _, first, group = np.unique(connection_ids(owned), return_index=True, return_inverse=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netdash.kernel.sock_diag import SOCKET_ROW as KERNEL_ROW
 from netdash.model.hashing import lookup
-from netdash.model.tables import SOCKET_ROW, UNKNOWN, empty
+from netdash.model.tables import SOCKET_ROW, UNKNOWN, empty, take
 
 _SAME: Final = tuple(name for name in SOCKET_ROW.names or () if name in (KERNEL_ROW.names or ()))
 """Columns that both tables have under one name."""
@@ -37,7 +37,8 @@ class SocketTable:
         self._difference(rows)
         self._difference(ended, owners=True)
         # A socket that closed between the dump and the reading of events stands in both: the event has the last word.
-        rows = rows[lookup(ended["cookie"], rows["cookie"]) < 0]
+        if len(ended):
+            rows = take(rows, lookup(ended["cookie"], rows["cookie"]) < 0)
         self.previous, self.started = rows, True
         return rows, ended
 
@@ -49,7 +50,7 @@ class SocketTable:
                 rows[name][counted] = rows[f"{name}_total"][counted].astype(np.int64)
         found = lookup(self.previous["cookie"], rows["cookie"])
         known = np.flatnonzero(found >= 0)
-        before = self.previous[found[known]]
+        before = take(self.previous, found[known])
         if owners:
             rows["pid"] = UNKNOWN
             rows["pid"][known] = before["pid"]
@@ -77,5 +78,4 @@ def _convert(kernel: NDArray[np.void]) -> NDArray[np.void]:
 def _newest(rows: NDArray[np.void]) -> NDArray[np.void]:
     """One row a cookie, the last."""
     _, first = np.unique(rows["cookie"][::-1], return_index=True)
-    newest: NDArray[np.void] = rows[::-1][first]
-    return newest
+    return take(rows[::-1], first)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.model.snapshot import Accounting, Health, Interface, InterfaceProtocols, Process, SizeBucket, Snapshot
-from netdash.model.tables import FLOW_OVERFLOW, UNKNOWN, Attribution
+from netdash.model.tables import FLOW_OVERFLOW, UNKNOWN, Attribution, join, take
 
 V = TypeVar("V")
 
@@ -62,9 +62,9 @@ def merge_flows(
     if not len(later):
         return fold_flows(earlier, limit)
     # Later rows stand first, so that np.unique's first occurrence is the newest state.
-    both = np.concatenate([later, earlier])
+    both = join(later, earlier)
     _, first, inverse = np.unique(both["id"], return_index=True, return_inverse=True)
-    rows = both[first]
+    rows = take(both, first)
     for name in _FLOW_SUMS:
         rows[name] = _add_known(both[name], inverse, len(rows))
     np.bitwise_or.at(rows["tcp_flags"], inverse, both["tcp_flags"])
@@ -95,7 +95,7 @@ def fold_flows(rows: NDArray[np.void], limit: int = MAX_FLOWS) -> tuple[NDArray[
     volume = rows["rx_bytes"] + rows["tx_bytes"] + rows["rx_payload"] + rows["tx_payload"]
     volume[(rows["flags"] & FLOW_OVERFLOW) != 0] = np.iinfo(np.int64).max
     order = np.argpartition(volume, len(rows) - limit)
-    kept, rest = rows[order[len(rows) - limit :]], rows[order[: len(rows) - limit]]
+    kept, rest = take(rows, order[len(rows) - limit :]), take(rows, order[: len(rows) - limit])
     folded = []
     for ifindex in np.unique(rest["ifindex"]):
         members = rest[rest["ifindex"] == ifindex]
@@ -104,7 +104,7 @@ def fold_flows(rows: NDArray[np.void], limit: int = MAX_FLOWS) -> tuple[NDArray[
         for name in _FLOW_SUMS:
             row[name] = UNKNOWN if (members[name] == UNKNOWN).any() else members[name].sum()
         folded.append(row)
-    merged, _ = merge_flows(kept, np.concatenate(folded), limit + len(folded))
+    merged, _ = merge_flows(kept, join(*folded), limit + len(folded))
     return merged, len(rest)
 
 
@@ -119,7 +119,7 @@ def _merge_sockets(earlier: NDArray[np.void], later: NDArray[np.void]) -> NDArra
     rows = later.copy()
     order = np.argsort(earlier["cookie"])
     position = np.searchsorted(earlier["cookie"], rows["cookie"], sorter=order).clip(0, len(order) - 1)
-    source = earlier[order[position]]
+    source = take(earlier, order[position])
     same = source["cookie"] == rows["cookie"]
     for name in ("rx_payload", "tx_payload"):
         known = same & (rows[name] != UNKNOWN) & (source[name] != UNKNOWN)

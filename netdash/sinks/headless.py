@@ -1,0 +1,45 @@
+"""Headless output from the options: which sink, names or numbers, and the source closed at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Literal
+
+from netdash.options import Options
+from netdash.sinks.run import run_headless
+from netdash.sinks.sink import Sink
+from netdash.sources.resolver import Resolver
+from netdash.sources.source import SnapshotSource
+
+
+def run_output(source: SnapshotSource, options: Options, output: Literal["text", "json", "csv"]) -> int:
+    """Writes to stdout until `options.count`, a signal or the reader's end. Returns the exit code.
+
+    Raises NetdashError when the source or the stream fails.
+    """
+    return asyncio.run(_run(source, options, output))
+
+
+async def _run(source: SnapshotSource, options: Options, output: Literal["text", "json", "csv"]) -> int:
+    resolver = Resolver(enabled=not options.numeric and output == "text")
+    try:
+        return await run_headless(source, _sink(options, output, resolver), options.count)
+    finally:
+        resolver.close()
+        await source.close()
+
+
+def _sink(options: Options, output: Literal["text", "json", "csv"], resolver: Resolver) -> Sink:
+    if output == "json":
+        from netdash.sinks.json_lines import JsonLinesSink
+
+        return JsonLinesSink(sys.stdout, options.delay_seconds, options.view)
+    if output == "csv":
+        from netdash.sinks.csv_table import CsvSink
+
+        assert options.view is not None
+        return CsvSink(sys.stdout, options.view)
+    from netdash.sinks.text import TextSink
+
+    return TextSink(sys.stdout, options, resolver)
