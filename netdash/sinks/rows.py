@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from netdash.model.protocols import (
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
-    ICMP,
-    ICMPV6,
     PORT_PROTOCOLS,
     TCP,
     protocol_name,
@@ -24,6 +22,7 @@ from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Interface, InterfaceProtocols, Process, Snapshot
 from netdash.model.tables import (
     ATTRIBUTION_NAMES,
+    FLOW_ECHO,
     FLOW_FRAGMENT,
     FLOW_OVERFLOW,
     Attribution,
@@ -178,8 +177,8 @@ def flow_rows(snapshot: Snapshot, addresses: AddressTexts) -> Iterator[FlowRow]:
     fragment, overflow = (flags & FLOW_FRAGMENT) != 0, (flags & FLOW_OVERFLOW) != 0
     addressed = np.isin(flows["ethertype"], (ETHERTYPE_IPV4, ETHERTYPE_IPV6, 0)) & ~overflow
     has_ports = addressed & ~fragment & np.isin(protocol, tuple(PORT_PROTOCOLS))
-    # Echo messages are the ICMP flows whose type and code, kept in remote_port, are 0.
-    echo = addressed & ~fragment & np.isin(protocol, (ICMP, ICMPV6)) & (flows["remote_port"] == 0)
+    # An echo's identifier stands as the port of the side that asks; the other side has none.
+    echo = addressed & ((flags & FLOW_ECHO) != 0)
     owned = flows["pid"] >= 0
     has_socket = (protocol == TCP) & (flows["state"] != 0)
     pids = _optional(flows["pid"], owned)
@@ -189,9 +188,9 @@ def flow_rows(snapshot: Snapshot, addresses: AddressTexts) -> Iterator[FlowRow]:
         _where(_protocol_names(flows), ~overflow),
         _optional(flows["vlan"] & 0xFFF, flows["vlan"] != 0),
         _where(addresses.column(flows["local"]), addressed),
-        _optional(flows["local_port"], has_ports | echo),
+        _optional(flows["local_port"], has_ports | (echo & (flows["local_port"] != 0))),
         _where(addresses.column(flows["remote"]), addressed),
-        _optional(flows["remote_port"], has_ports),
+        _optional(flows["remote_port"], has_ports | (echo & (flows["remote_port"] != 0))),
         *(
             _optional(flows[name], flows[name] >= 0)
             for name in ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_payload", "tx_payload")

@@ -12,7 +12,7 @@ from netdash.model.flow_history import FlowHistory
 from netdash.model.headline import headline_interfaces
 from netdash.model.protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6, ICMP, ICMPV6, PORT_PROTOCOLS, protocol_name
 from netdash.model.snapshot import Layer, Snapshot
-from netdash.model.tables import ATTRIBUTION_NAMES, FLOW_FRAGMENT, FLOW_OVERFLOW
+from netdash.model.tables import ATTRIBUTION_NAMES, FLOW_ECHO, FLOW_FRAGMENT, FLOW_OVERFLOW
 from netdash.model.units import NOT_KNOWN, Units
 from netdash.model.windows import WINDOW_SECONDS
 from netdash.sinks.rows import flows_moved, interface_names, process_names
@@ -146,7 +146,7 @@ def _protocol(flow: np.void) -> str:
     if int(flow["flags"]) & FLOW_OVERFLOW:
         return NOT_KNOWN
     name = protocol_name(protocol, int(flow["ethertype"]))
-    if protocol in (ICMP, ICMPV6) and flow["remote_port"]:
+    if protocol in (ICMP, ICMPV6) and flow["remote_port"] and not int(flow["flags"]) & FLOW_ECHO:
         name = f"{name} type {int(flow['remote_port']) >> 8}"
     return f"{name} vlan {vlan & 0xFFF}" if vlan else name
 

@@ -33,11 +33,15 @@ class LiveSource:
         self._collector = collector
         self._writer: asyncio.StreamWriter | None = None
         self._reaped: int | None = None
+        self._unsent: list[Command] = []
+        """Commands from before the connection was opened."""
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """The baseline, then one an interval; ends after `stop`. Raises SourceEndedError with what the collector
         said."""
         reader, self._writer = await asyncio.open_connection(sock=self._collector.connection, limit=_STREAM_BYTES)
+        for command in self._unsent:
+            await self._send(command)
         while True:
             try:
                 length, kind = decode_header(await reader.readexactly(HEADER_BYTES))
@@ -74,7 +78,9 @@ class LiveSource:
         await asyncio.to_thread(self._reap)
 
     async def _send(self, command: Command) -> None:
-        if self._writer is not None and not self._writer.is_closing():
+        if self._writer is None:
+            self._unsent.append(command)
+        elif not self._writer.is_closing():
             self._writer.write(encode_command(command))
 
     def _reap(self) -> int | None:

@@ -21,6 +21,7 @@ from netdash.model.snapshot import (
     Traffic,
 )
 from netdash.model.tables import (
+    FLOW_ECHO,
     FLOW_FRAGMENT,
     FLOW_OVERFLOW,
     FLOW_ROW,
@@ -200,14 +201,15 @@ PING = UDP6 | {
     "local": "10.0.0.1",
     "remote": "10.0.0.2",
     "protocol": ICMP,
+    "flags": FLOW_ECHO,
     "local_port": 77,
     "remote_port": 0,
     "attribution": Attribution.KERNEL,
 }
-UNREACHABLE = PING | {"id": 4, "local_port": 0, "remote_port": 3 << 8 | 1}
+UNREACHABLE = PING | {"id": 4, "flags": 0, "local_port": 0, "remote_port": 3 << 8 | 1}
 FRAGMENT = UDP6 | {"id": 5, "flags": FLOW_FRAGMENT, "local_port": 0, "remote_port": 0}
 OVERFLOW = PING | {"id": 6, "flags": FLOW_OVERFLOW, "protocol": 0, "local_port": 0, "attribution": Attribution.NONE}
-ARP = PING | {"id": 7, "ethertype": 0x0806, "protocol": 0, "local": "::", "remote": "::", "local_port": 0}
+ARP = PING | {"id": 7, "flags": 0, "ethertype": 0x0806, "protocol": 0, "local": "::", "remote": "::", "local_port": 0}
 TAGGED = PING | {"id": 8, "vlan": 0x1000 | 42, "ifindex": 99, "attribution": Attribution.FORWARDED}
 
 FLOWS = np.concatenate(
