@@ -63,6 +63,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     # Before the dashboard is imported: the collector loads what it needs at the same time, and never holds a terminal.
     collector = start_collector(options)
+    _become_ordinary()
     if output == "dashboard":
         from netdash.sources.live import LiveSource
         from netdash.ui.run import run_dashboard
@@ -155,6 +156,19 @@ def _count(text: str) -> int:
 
 def _flow_limit(text: str) -> int:
     return _whole_number(text, _MIN_FLOWS, _MAX_FLOWS)
+
+
+def _become_ordinary() -> None:
+    """What draws and writes needs no privilege: it becomes the user that called sudo, without any capability."""
+    from netdash.kernel.privileges import drop_privileges, invoking_user
+
+    user = invoking_user()
+    drop_privileges(user=user)
+    if user is not None and not os.access(os.path.dirname(__file__), os.R_OK | os.X_OK):
+        raise NetdashError(
+            f"user {sanitize(user.name, 32)} cannot read netdash's own files; "
+            "install it where that user can read, or run it as root without sudo"
+        )
 
 
 def _terminal_cannot_show_dashboard() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, field
 
 from netdash.errors import NotPermittedError, NotSupportedError
@@ -23,6 +24,23 @@ class Layers:
     processes: ProcessLayer
     owners: SocketOwners
     notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+    @property
+    def needed_capabilities(self) -> frozenset[str]:
+        """What reading these layers takes, once they are open."""
+        needed = set()
+        if self.processes == "scan":
+            needed |= {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}
+        if self.flows == "ebpf" and not _maps_need_no_privilege():
+            needed.add("CAP_BPF")
+        return frozenset(needed)
+
+
+def _maps_need_no_privilege() -> bool:
+    """Since Linux 5.19 an open map is used by its descriptor alone."""
+    numbers = platform.release().split("-")[0].split(".")
+    return tuple(int(n) for n in numbers[:2] if n.isdigit()) >= (5, 19)
 
 
 def open_layers(max_flows: int, refused: frozenset[str] = frozenset()) -> Layers:

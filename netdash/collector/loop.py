@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from netdash.collector.channel import SnapshotChannel
 from netdash.collector.clock import IntervalClock
+from netdash.collector.layers import Layers
 from netdash.collector.messages import Command, Kind, SetInterval, Stop
 from netdash.collector.poller import Collector
 from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, Options
 
 
-async def collect(options: Options, connection: socket.socket, refused: frozenset[str] = frozenset()) -> None:
+async def collect(
+    options: Options,
+    connection: socket.socket,
+    refused: frozenset[str] = frozenset(),
+    on_open: Callable[[Layers], None] = lambda _: None,
+) -> None:
     """Runs until a `Stop` command (then a last snapshot goes out) or until the other end is closed.
 
-    Raises NetdashError when nothing can be collected.
+    `on_open` is called once, when everything that needs privilege is open and no other thread has been started. Raises
+    NetdashError when nothing can be collected.
     """
     # Before the readers are opened: the first rates come one interval after the start, not after the start-up.
     clock = IntervalClock(options.delay_seconds)
     collector = await Collector.open(options.interfaces, options.max_flows, refused)
+    on_open(collector.layers)
     stopping, gone = asyncio.Event(), asyncio.Event()
 
     def obey(command: Command) -> None:

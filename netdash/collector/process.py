@@ -7,10 +7,13 @@ import os
 import signal
 import socket
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from netdash.errors import NetdashError, keep_traceback
 from netdash.options import Options
+
+if TYPE_CHECKING:
+    from netdash.collector.layers import Layers
 
 REFUSE_VARIABLE: Final = "NETDASH_REFUSE"
 """Layers not to be tried, by commas ("ebpf,ring"): how the tests run each lower layer."""
@@ -62,7 +65,7 @@ def _child(options: Options, connection: socket.socket, parent: int) -> int:
             enter_network_namespace(options.network_namespace)
         from netdash.collector.loop import collect
 
-        asyncio.run(collect(options, connection, _refused()))
+        asyncio.run(collect(options, connection, _refused(), _drop_privileges))
     except NetdashError as error:
         connection.setblocking(True)
         connection.sendall(encode_frame(Kind.FAILURE, str(error).encode()))
@@ -73,6 +76,15 @@ def _child(options: Options, connection: socket.socket, parent: int) -> int:
         connection.sendall(encode_frame(Kind.FAILURE, text.encode()))
         return 1
     return 0
+
+
+def _drop_privileges(layers: Layers) -> None:
+    from netdash.kernel.capabilities import set_parent_death_signal
+    from netdash.kernel.privileges import drop_privileges, invoking_user
+
+    drop_privileges(layers.needed_capabilities, invoking_user())
+    # A change of credentials has undone it.
+    set_parent_death_signal(signal.SIGTERM)
 
 
 def _detach_output() -> None:
