@@ -59,6 +59,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         output = "text"
     if options.network_namespace is None:
         _check_interfaces(options.interfaces)
+    # NumPy's linear algebra is not used: its threads would cost memory, and privilege is given up thread by thread.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from netdash.collector.process import start_collector
 
     # Before the dashboard is imported: the collector loads what it needs at the same time, and never holds a terminal.
