@@ -1,0 +1,361 @@
+"""From raw packets to flow keys: headers of thousands of packets at once, without a loop over packets.
+
+The rules are those of the eBPF flow counter, so that a packet gives the same row whichever of the two counts it.
+Layouts: RFC 791 (IPv4), RFC 8200 (IPv6 and its extension headers), RFC 4302 (AH), IEEE 802.1Q (VLAN tag),
+RFC 9293 (TCP), RFC 768 (UDP), RFC 792 and 4443 (ICMP).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.kernel.byte_windows import load_headers
+from netdash.kernel.fragment_ports import DATAGRAM_KEY, FragmentPorts
+from netdash.kernel.raw_flow import FLAG_FRAGMENT, FLOW_KEY, FLOW_VALUE, VLAN_PRESENT
+
+ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, ETHERTYPE_QINQ = 0x0800, 0x86DD, 0x8100, 0x88A8
+ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDP_LITE = 1, 6, 17, 33, 58, 132, 136
+HOP_BY_HOP, FRAGMENT_HEADER, AUTHENTICATION_HEADER = 0, 44, 51
+MAX_EXTENSION_HEADERS = 6
+MAX_VLAN_TAGS = 2
+VLAN_TAG_BYTES = 4
+JUMBO_OPTION_BYTES = 8
+UNKNOWN = -1
+
+Rows = NDArray[np.int64]
+
+
+def _protocol_set(*protocols: int) -> NDArray[np.bool_]:
+    members = np.zeros(256, np.bool_)
+    members[list(protocols)] = True
+    return members
+
+
+_EXTENSION_HEADERS = _protocol_set(HOP_BY_HOP, 43, FRAGMENT_HEADER, AUTHENTICATION_HEADER, 60, 135)
+_HAS_PORTS = _protocol_set(TCP, UDP, DCCP, SCTP, UDP_LITE)
+_IS_ICMP = _protocol_set(ICMP, ICMPV6)
+_TRANSPORT_BYTES = np.zeros(256, np.uint8)
+_TRANSPORT_BYTES[[TCP, UDP, DCCP, SCTP, UDP_LITE]] = 20, 8, 8, 12, 8
+
+# Address and port fields are copied, never compared: reading them as little endian keeps the order of their bytes.
+_VLAN_TAG = np.dtype([("control", ">u2"), ("ethertype", ">u2")])
+_IPV4 = np.dtype(
+    {
+        "names": ["version_length", "identification", "fragment", "protocol", "source", "destination"],
+        "formats": ["u1", ">u2", ">u2", "u1", "<u4", "<u4"],
+        "offsets": [0, 4, 6, 9, 12, 16],
+        "itemsize": 20,
+    }
+)
+_IPV6 = np.dtype(
+    {
+        "names": ["version", "payload_bytes", "next_header", "source", "destination"],
+        "formats": ["u1", ">u2", "u1", ("<u8", 2), ("<u8", 2)],
+        "offsets": [0, 4, 6, 8, 24],
+        "itemsize": 40,
+    }
+)
+_EXTENSION = np.dtype([("next_header", "u1"), ("length", "u1"), ("fragment", ">u2"), ("identification", ">u4")])
+_TRANSPORT = np.dtype(
+    {
+        "names": ["ports", "icmp_type", "icmp_type_code", "echo_identifier", "data_offset", "tcp_flags"],
+        "formats": ["<u4", "u1", "<u2", "<u2", "u1", "u1"],
+        "offsets": [0, 0, 0, 4, 12, 13],
+        "itemsize": 16,
+    }
+)
+_KEY_WORDS = np.dtype(
+    {
+        "names": [
+            "ports",
+            "source",
+            "mark_source",
+            "source_ipv4",
+            "destination",
+            "mark_destination",
+            "destination_ipv4",
+        ],
+        "formats": ["<u4", ("<u8", 2), "<u4", "<u4", ("<u8", 2), "<u4", "<u4"],
+        "offsets": [12, 16, 24, 28, 32, 40, 44],
+        "itemsize": FLOW_KEY.itemsize,
+    }
+)
+"""FLOW_KEY seen as words: both ports, whole addresses, and the last two words of a mapped IPv4 address."""
+_MAPPED_MARK = 0xFFFF0000
+
+
+@dataclass(frozen=True, slots=True)
+class PacketBatch:
+    """Packets in one byte buffer and what is known about each of the n packets from outside of its bytes."""
+
+    buffer: NDArray[np.uint8]
+    """The bytes that all packets lie in; not changed, not kept."""
+    network_offset: NDArray[np.int64]
+    """Where the header behind the link layer's begins; an in-band VLAN tag belongs to what follows."""
+    captured_bytes: NDArray[np.int64]
+    """Bytes of the packet that are in the buffer from `network_offset` on."""
+    skb_bytes: NDArray[np.int64]
+    """Length of the whole packet with its link-layer header, as the kernel handed it over (or as on the wire)."""
+    link_header_bytes: NDArray[np.int64]
+    """Length of the link-layer header before `network_offset`: 14 for Ethernet, 0 for a tunnel."""
+    ethertype: NDArray[np.uint16]
+    """Protocol of the bytes at `network_offset`."""
+    packet_type: NDArray[np.uint8]
+    """PACKET_HOST and so on."""
+    ifindex: NDArray[np.uint32]
+    vlan: NDArray[np.uint16]
+    """Tag that is not in the bytes (VLAN_PRESENT | id), else 0."""
+    gso_size: NDArray[np.uint16]
+    """Payload bytes of each segment that a super-packet becomes; 0 for an ordinary packet."""
+    time_ns: NDArray[np.uint64]
+    """CLOCK_MONOTONIC."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPackets:
+    """One row per packet of a batch, in its order."""
+
+    keys: NDArray[np.void]
+    """FLOW_KEY rows."""
+    values: NDArray[np.void]
+    """FLOW_VALUE rows with the counts of this one packet."""
+    segment_bytes: NDArray[np.int64]
+    """Frame bytes of a full segment where `wire_packets` > 1 (all segments but the last are full), else 0."""
+
+    def select(self, rows: Rows) -> ParsedPackets:
+        """The packets at these row numbers."""
+        return ParsedPackets(self.keys[rows], self.values[rows], self.segment_bytes[rows])
+
+
+class PacketParser:
+    """Parses batches that follow each other; keeps only the memory of first fragments between them."""
+
+    def __init__(self) -> None:
+        self._fragments = FragmentPorts()
+
+    def parse(self, batch: PacketBatch) -> ParsedPackets:
+        """Never raises for any content of `batch.buffer`; out-of-range offsets and lengths count as not captured."""
+        headers = _Headers(batch)
+        headers.skip_vlan_tags()
+        headers.read_ipv4()
+        headers.read_ipv6()
+        headers.read_transport()
+        headers.resolve_fragments(self._fragments)
+        return headers.count()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fragments:
+    """Fragments (not whole datagrams) found in one pass; `protocol` as all fragments of the datagram show it."""
+
+    rows: Rows
+    identification: NDArray[np.uint32]
+    protocol: NDArray[np.uint8]
+    is_first: NDArray[np.bool_]
+
+
+class _Headers:
+    """The state of one batch while its headers are read from outside to inside."""
+
+    def __init__(self, batch: PacketBatch) -> None:
+        count = len(batch.network_offset)
+        start = np.clip(batch.network_offset, 0, len(batch.buffer))
+        captured = np.where(start == batch.network_offset, batch.captured_bytes, 0)
+        self.batch = batch
+        self.offset = start
+        self.end = start + np.clip(captured, 0, len(batch.buffer) - start)
+        self.ethertype = batch.ethertype
+        self.keys = np.zeros(count, FLOW_KEY)
+        self.words = self.keys.view(_KEY_WORDS)
+        self.keys["ifindex"] = batch.ifindex
+        self.keys["packet_type"] = batch.packet_type
+        self.keys["vlan"] = batch.vlan
+        self.protocol = np.zeros(count, np.uint8)
+        self.transport = np.full(count, UNKNOWN, np.int64)
+        """Offset of the transport header; UNKNOWN where there is none or it cannot be found."""
+        self.transport_bytes = np.zeros(count, np.uint8)
+        """Length of the transport header; 0 for protocols whose headers are not read."""
+        self.jumbo_rows: Rows = np.empty(0, np.int64)
+        """IPv6 packets with a jumbo payload option (RFC 2675)."""
+        self.tcp_flags = np.zeros(count, np.uint8)
+        self.fragments: list[_Fragments] = []
+
+    def load(self, rows: Rows, offsets: NDArray[np.int64], layout: np.dtype[np.void]) -> NDArray[np.void]:
+        return load_headers(self.batch.buffer, offsets, self.end[rows] - offsets, layout)
+
+    def load_complete(self, rows: Rows, layout: np.dtype[np.void]) -> tuple[Rows, NDArray[np.void]]:
+        """The rows whose network header is captured in full, and these headers."""
+        offsets = self.offset[rows]
+        complete = self.end[rows] - offsets >= layout.itemsize
+        if not complete.all():
+            rows, offsets = rows[complete], offsets[complete]
+        return rows, self.load(rows, offsets, layout)
+
+    def skip_vlan_tags(self) -> None:
+        rows = np.flatnonzero((self.ethertype == ETHERTYPE_VLAN) | (self.ethertype == ETHERTYPE_QINQ))
+        if len(rows) == 0:
+            return
+        self.ethertype = self.ethertype.copy()
+        for _ in range(MAX_VLAN_TAGS):
+            rows, tags = self.load_complete(rows, _VLAN_TAG)
+            untagged = self.keys["vlan"][rows] == 0
+            self.keys["vlan"][rows[untagged]] = VLAN_PRESENT | (tags["control"][untagged] & 0xFFF)
+            self.ethertype[rows] = tags["ethertype"]
+            self.offset[rows] += VLAN_TAG_BYTES
+            rows = rows[(tags["ethertype"] == ETHERTYPE_VLAN) | (tags["ethertype"] == ETHERTYPE_QINQ)]
+
+    def read_ipv4(self) -> None:
+        rows, header = self.load_complete(np.flatnonzero(self.ethertype == ETHERTYPE_IPV4), _IPV4)
+        first_byte = header["version_length"]
+        sound = (first_byte >= 0x45) & (first_byte <= 0x4F)
+        if not sound.all():
+            rows, header = rows[sound], header[sound]
+        if len(rows) == 0:
+            return
+        self.words["mark_source"][rows] = _MAPPED_MARK
+        self.words["mark_destination"][rows] = _MAPPED_MARK
+        self.words["source_ipv4"][rows] = header["source"]
+        self.words["destination_ipv4"][rows] = header["destination"]
+        self.protocol[rows] = header["protocol"]
+        header_bytes = (header["version_length"] & 0x0F).astype(np.int64) * 4
+        fragment = header["fragment"] & 0x3FFF
+        later = (fragment & 0x1FFF) != 0
+        self.transport[rows] = np.where(later, UNKNOWN, self.offset[rows] + header_bytes)
+        pieces = np.flatnonzero(fragment)
+        if len(pieces):
+            self.fragments.append(
+                _Fragments(
+                    rows[pieces],
+                    header["identification"][pieces].astype(np.uint32),
+                    header["protocol"][pieces],
+                    ~later[pieces],
+                )
+            )
+
+    def read_ipv6(self) -> None:
+        rows, header = self.load_complete(np.flatnonzero(self.ethertype == ETHERTYPE_IPV6), _IPV6)
+        sound = header["version"] >> 4 == 6
+        if not sound.all():
+            rows, header = rows[sound], header[sound]
+        if len(rows) == 0:
+            return
+        self.words["source"][rows] = header["source"]
+        self.words["destination"][rows] = header["destination"]
+        self.protocol[rows] = header["next_header"]
+        self.transport[rows] = self.offset[rows] + _IPV6.itemsize
+        self.jumbo_rows = rows[(header["payload_bytes"] == 0) & (header["next_header"] == HOP_BY_HOP)]
+        for _ in range(MAX_EXTENSION_HEADERS):
+            rows = rows[_EXTENSION_HEADERS[self.protocol[rows]]]
+            if len(rows) == 0:
+                return
+            rows = self._skip_extension_header(rows)
+        self.transport[rows[_EXTENSION_HEADERS[self.protocol[rows]]]] = UNKNOWN
+
+    def _skip_extension_header(self, rows: Rows) -> Rows:
+        """Steps over one extension header of each row; returns the rows whose next header begins at a known place."""
+        offsets = self.transport[rows]
+        header = self.load(rows, offsets, _EXTENSION)
+        protocol = self.protocol[rows]
+        is_fragment = protocol == FRAGMENT_HEADER
+        cut = self.end[rows] - offsets < _EXTENSION.itemsize
+        length = header["length"].astype(np.int64)
+        size = np.where(protocol == AUTHENTICATION_HEADER, (length + 2) * 4, (length + 1) * 8)
+        size[is_fragment] = _EXTENSION.itemsize
+        later = is_fragment & ((header["fragment"] & 0xFFF8) != 0)
+        self.transport[rows] = np.where(cut | later, UNKNOWN, offsets + size)
+        self.protocol[rows] = np.where(cut, protocol, header["next_header"])
+        pieces = np.flatnonzero(is_fragment & ~cut & ((header["fragment"] & 0xFFF9) != 0))
+        if len(pieces):
+            self.fragments.append(
+                _Fragments(
+                    rows[pieces],
+                    header["identification"][pieces].astype(np.uint32),
+                    header["next_header"][pieces],
+                    ~later[pieces],
+                )
+            )
+        going_on: Rows = rows[~(cut | later)]
+        return going_on
+
+    def read_transport(self) -> None:
+        rows = np.flatnonzero(self.transport >= 0)
+        offsets = self.transport[rows]
+        protocol = self.protocol[rows]
+        header = self.load(rows, offsets, _TRANSPORT)
+        captured = self.end[rows] - offsets
+        ports = np.where(_HAS_PORTS[protocol] & (captured >= 4), header["ports"], np.uint32(0))
+        icmp = np.flatnonzero(_IS_ICMP[protocol] & (captured >= 2))
+        if len(icmp):
+            ports[icmp] = _icmp_ports(header[icmp], protocol[icmp], captured[icmp] >= 8)
+        self.words["ports"][rows] = ports
+        self.transport_bytes[rows] = _TRANSPORT_BYTES[protocol]
+        tcp = np.flatnonzero((protocol == TCP) & (captured >= _TRANSPORT.itemsize))
+        self.tcp_flags[rows[tcp]] = header["tcp_flags"][tcp]
+        self.transport_bytes[rows[tcp]] = (header["data_offset"][tcp] >> 4) * 4
+
+    def resolve_fragments(self, memory: FragmentPorts) -> None:
+        """Gives later fragments the ports of the first one; in the order of the packets."""
+        if not self.fragments:
+            return
+        rows = np.concatenate([each.rows for each in self.fragments])
+        order = np.argsort(rows, kind="stable")
+        # A forged packet may hold several fragment headers: the innermost one counts, which was appended last.
+        order = order[np.append(np.diff(rows[order]) != 0, True)]
+        rows = rows[order]
+        keys = np.zeros(len(rows), DATAGRAM_KEY)
+        keys["source"] = self.words["source"][rows]
+        keys["destination"] = self.words["destination"][rows]
+        keys["identification"] = np.concatenate([each.identification for each in self.fragments])[order]
+        keys["protocol"] = np.concatenate([each.protocol for each in self.fragments])[order]
+        is_first = np.concatenate([each.is_first for each in self.fragments])[order]
+        protocol, ports, known = memory.resolve(
+            keys, is_first, self.protocol[rows], self.words["ports"][rows], self.batch.time_ns[rows]
+        )
+        self.protocol[rows] = protocol
+        self.words["ports"][rows] = ports
+        self.keys["flags"][rows[~known]] = FLAG_FRAGMENT
+
+    def count(self) -> ParsedPackets:
+        batch = self.batch
+        self.keys["ethertype"] = self.ethertype
+        self.keys["protocol"] = self.protocol
+        tag_bytes = np.where(batch.vlan != 0, VLAN_TAG_BYTES, 0)
+        values = np.zeros(len(self.keys), FLOW_VALUE)
+        values["skb_packets"] = 1
+        values["skb_bytes"] = batch.skb_bytes
+        values["wire_packets"] = 1
+        values["wire_bytes"] = batch.skb_bytes + tag_bytes
+        values["tcp_flags"] = self.tcp_flags
+        values["first_ns"] = batch.time_ns
+        values["last_ns"] = batch.time_ns
+        segment_bytes = np.zeros(len(self.keys), np.int64)
+        rows = np.flatnonzero((batch.gso_size != 0) & (self.transport >= 0))
+        if len(rows):
+            # The kernel removes the jumbo option of a super-packet above 64 KiB before the wire (BIG TCP).
+            phantom_bytes = np.where(np.isin(rows, self.jumbo_rows), JUMBO_OPTION_BYTES, 0)
+            frame_bytes = batch.skb_bytes[rows] + tag_bytes[rows] - phantom_bytes
+            # What every segment repeats: the link-layer header, all tags, the IP headers and the transport header.
+            inner_bytes = self.transport[rows] - batch.network_offset[rows] + self.transport_bytes[rows]
+            header_bytes = batch.link_header_bytes[rows] + tag_bytes[rows] + inner_bytes - phantom_bytes
+            gso_size = batch.gso_size[rows].astype(np.int64)
+            segments = -(-(frame_bytes - header_bytes) // gso_size)
+            split = np.flatnonzero(segments > 1)
+            rows, segments, header_bytes = rows[split], segments[split], header_bytes[split]
+            values["wire_packets"][rows] = segments
+            values["wire_bytes"][rows] = frame_bytes[split] + (segments - 1) * header_bytes
+            segment_bytes[rows] = gso_size[split] + header_bytes
+        return ParsedPackets(self.keys, values, segment_bytes)
+
+
+def _icmp_ports(
+    header: NDArray[np.void], protocol: NDArray[np.uint8], complete: NDArray[np.bool_]
+) -> NDArray[np.uint32]:
+    """Type and code as source port, the echo identifier as destination port; raw words as in _KEY_WORDS."""
+    kind = header["icmp_type"]
+    echo = np.where(protocol == ICMP, (kind == 0) | (kind == 8), (kind == 128) | (kind == 129))
+    identifier = np.where(echo & complete, header["echo_identifier"], 0).astype(np.uint32)
+    ports: NDArray[np.uint32] = header["icmp_type_code"].astype(np.uint32) | (identifier << np.uint32(16))
+    return ports
