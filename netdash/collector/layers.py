@@ -25,7 +25,6 @@ class Layers:
     owners: SocketOwners
     notes: tuple[str, ...] = field(default_factory=tuple)
 
-
     @property
     def needed_capabilities(self) -> frozenset[str]:
         """What reading these layers takes, once they are open."""

@@ -17,6 +17,7 @@ from netdash.errors import NetdashError
 from netdash.kernel.interval_counts import IntervalCounts
 from netdash.kernel.packet_parser import PacketParser, ParsedPackets
 from netdash.kernel.packet_ring import RETIRE_MS, RING_BYTES, PacketRing
+from netdash.kernel.privileges import drop_privileges
 from netdash.kernel.raw_flow import RawCounts
 
 SETTLE_NS = 4 * RETIRE_MS * 1_000_000
@@ -51,7 +52,7 @@ class RingPacketCounter:
         self._is_reader_gone = False
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._reader = threading.Thread(target=self._run, name="packet-ring", daemon=True)
-        self._is_reading = False
+        self._reader.start()
 
     @classmethod
     def open(cls, max_flows: int = 131072, ring_bytes: int = RING_BYTES) -> Self:
@@ -64,10 +65,6 @@ class RingPacketCounter:
 
     def switch(self) -> int:
         """Ends the interval; returns its CLOCK_MONOTONIC nanoseconds. An interval not drained joins the next."""
-        if not self._is_reading:
-            # Not in `open`: a thread keeps the privilege of its start, and privilege is dropped in between.
-            self._is_reading = True
-            self._reader.start()
         switch_ns = time.monotonic_ns()
         self._settled_ns = switch_ns + SETTLE_NS
         self._switches.append((switch_ns, self._ring.dropped_packets()))
@@ -93,12 +90,13 @@ class RingPacketCounter:
             return
         self._is_closing = True
         os.eventfd_write(self._wake, 1)
-        if self._is_reading:
-            self._reader.join()
+        self._reader.join()
         self._ring.close()
         os.close(self._wake)
 
     def _run(self) -> None:
+        # Privilege is the thread's own: what the main thread gives up later would stay here.
+        drop_privileges()
         either, wake = select.poll(), select.poll()
         either.register(self._ring.fileno(), select.POLLIN)
         for poller in (either, wake):
