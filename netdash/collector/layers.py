@@ -5,10 +5,12 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass, field
 
+from netdash.collector.exact import ExactLayer
 from netdash.errors import NotPermittedError, NotSupportedError
 from netdash.kernel.bpf_counter import BpfPacketCounter
 from netdash.kernel.capabilities import effective_capabilities
-from netdash.kernel.process_files import SocketOwners
+from netdash.kernel.namespaces import current_namespace_inode
+from netdash.kernel.process_files import SocketOwners, SocketOwnership
 from netdash.kernel.raw_flow import PacketCounter
 from netdash.kernel.ring_counter import RingPacketCounter
 from netdash.model.snapshot import FlowLayer, ProcessLayer
@@ -22,7 +24,9 @@ class Layers:
     counter: PacketCounter | None
     """None: flows come from the sockets' own counters."""
     processes: ProcessLayer
-    owners: SocketOwners
+    owners: SocketOwnership
+    exact: ExactLayer | None
+    """The same as `owners` where the kernel counts by process."""
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     @property
@@ -31,7 +35,7 @@ class Layers:
         needed = set()
         if self.processes == "scan":
             needed |= {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}
-        if self.flows == "ebpf" and not _maps_need_no_privilege():
+        if (self.flows == "ebpf" or self.exact is not None) and not _maps_need_no_privilege():
             needed.add("CAP_BPF")
         return frozenset(needed)
 
@@ -43,18 +47,25 @@ def _maps_need_no_privilege() -> bool:
 
 
 def open_layers(max_flows: int, refused: frozenset[str] = frozenset()) -> Layers:
-    """Opens the best layer of each kind. `refused`: layers that tests rule out ("ebpf", "ring")."""
+    """Opens the best layer of each kind. `refused`: layers that tests rule out ("ebpf", "ring", "exact")."""
     notes: list[str] = []
     flows, counter = _open_counter(max_flows, refused, notes)
+    if "exact" not in refused:
+        try:
+            exact = ExactLayer.open(current_namespace_inode(), notes)
+        except (NotPermittedError, NotSupportedError) as error:
+            reason = str(error)
+        else:
+            return Layers(flows, counter, "exact", exact, exact, tuple(notes))
+    else:
+        reason = "exact counting by process is switched off"
     owners = SocketOwners()
     if owners.readable_all:
-        processes: ProcessLayer = "scan"
-    else:
-        processes = "own"
-        notes.append(
-            "processes of other users are not shown: needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; run with sudo"
-        )
-    return Layers(flows, counter, processes, owners, tuple(notes))
+        # Without privilege at all, the one note below says enough.
+        notes.append(reason)
+        return Layers(flows, counter, "scan", owners, None, tuple(notes))
+    notes.append("processes of other users are not shown: needs CAP_BPF and CAP_PERFMON; run with sudo")
+    return Layers(flows, counter, "own", owners, None, tuple(notes))
 
 
 def _open_counter(max_flows: int, refused: frozenset[str], notes: list[str]) -> tuple[FlowLayer, PacketCounter | None]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.collector.flows import connection_ids
+from netdash.collector.shares import group_of_sockets, mark_exact, mark_raw, movers_of, share_out
 from netdash.model.hashing import address_words, hash_columns, lookup
 from netdash.model.protocols import (
     ETHERTYPE_IPV4,
@@ -37,6 +38,18 @@ _NEIGHBOUR_AND_GROUP_MESSAGES = (130, 131, 132, 133, 134, 135, 136, 137, 143)
 """ICMPv6 types that the kernel alone sends and answers: multicast listener and neighbour discovery (RFC 4890)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the kernel itself told of an interval."""
+
+    moved: NDArray[np.void]
+    """MOVED_ROW of this network namespace."""
+    counted_cookies: NDArray[np.uint64]
+    """Sockets whose calls are counted since they were opened or seen."""
+    kernel_cookies: NDArray[np.uint64]
+    """Sockets that no process of any namespace holds."""
+
+
 @dataclass(slots=True)
 class OwnerTable:
     """Remembers the owners of flows for a while: the last packets of a connection come when its socket is gone."""
@@ -47,23 +60,37 @@ class OwnerTable:
     seen_ns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def assign(
-        self, flows: NDArray[np.void], sockets: NDArray[np.void], local_addresses: frozenset[str], now_ns: int
-    ) -> None:
+        self,
+        flows: NDArray[np.void],
+        sockets: NDArray[np.void],
+        local_addresses: frozenset[str],
+        now_ns: int,
+        evidence: Evidence | None = None,
+    ) -> NDArray[np.void]:
         """Sets pid, attribution, state, payload, rtt and retransmits of `flows` (FLOW_ROW) in place.
 
         `sockets`: SOCKET_ROW, closed ones of the interval included. The whole five-tuple decides; then what the flow
         was known to be; then the socket that waits on its local port; then the kernel's own protocols; then whether
-        the local end is an address of this host at all.
+        the local end is an address of this host at all. `evidence`, where there is any, goes before all of it.
+
+        Returns `flows` for sums by process: one that several processes share stands there once for each.
         """
         whole = _match_connections(flows, sockets)
         _copy(flows, sockets, whole, Attribution.SOCKET)
         _copy_counters(flows, sockets, whole)
         self._recall(flows)
-        waiting = sockets[(sockets["state"] == LISTEN) | ((sockets["protocol"] != TCP) & (sockets["remote_port"] == 0))]
-        _copy(flows, waiting, _match_local(flows, waiting), Attribution.LISTENER)
+        waits = (sockets["state"] == LISTEN) | ((sockets["protocol"] != TCP) & (sockets["remote_port"] == 0))
+        waiting = np.flatnonzero(waits)
+        local = _match_local(flows, take(sockets, waiting))
+        by_port = np.where(local >= 0, waiting[local.clip(0)], -1) if len(waiting) else local
+        _copy(flows, sockets, by_port, Attribution.LISTENER)
+        by_process = flows
+        if evidence is not None:
+            by_process = _follow(evidence, flows, sockets, whole, by_port)
         _mark_kernel(flows)
         _mark_forwarded(flows, local_addresses)
         self._remember(flows, now_ns)
+        return by_process
 
     def _recall(self, flows: NDArray[np.void]) -> None:
         found = lookup(self.ids, flows["id"])
@@ -81,6 +108,28 @@ class OwnerTable:
         self.pids = np.concatenate([owned["pid"], self.pids[fresh]])[first]
         self.kinds = np.concatenate([owned["attribution"], self.kinds[fresh]])[first]
         self.seen_ns = np.concatenate([np.full(len(owned), now_ns, np.int64), self.seen_ns[fresh]])[first]
+
+
+def _follow(
+    evidence: Evidence,
+    flows: NDArray[np.void],
+    sockets: NDArray[np.void],
+    whole: NDArray[np.intp],
+    by_port: NDArray[np.intp],
+) -> NDArray[np.void]:
+    matched = np.where(whole >= 0, whole, by_port)
+    rows = np.flatnonzero(matched >= 0)
+    found = take(sockets, matched[rows])
+    groups = np.zeros(len(flows), np.uint64)
+    groups[rows] = group_of_sockets(found, whole[rows] >= 0)
+    movers = movers_of(evidence.moved, sockets)
+    mark_exact(flows, groups, movers)
+    mark_raw(flows, evidence.moved)
+    counted = rows[(lookup(evidence.counted_cookies, found["cookie"]) >= 0) & (flows["pid"][rows] != UNKNOWN)]
+    flows["attribution"][counted] = Attribution.EXACT
+    kernel = rows[(lookup(evidence.kernel_cookies, found["cookie"]) >= 0) & (flows["pid"][rows] == UNKNOWN)]
+    flows["attribution"][kernel] = Attribution.KERNEL
+    return share_out(flows, groups, movers)
 
 
 def flows_of_sockets(sockets: NDArray[np.void], address_interfaces: dict[str, int], loopback: int) -> NDArray[np.void]:

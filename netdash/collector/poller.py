@@ -35,7 +35,7 @@ from netdash.kernel.socket_events import SocketDestroyEvents, subtract_seen_fins
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.snapshot import Health, Mode, Snapshot
-from netdash.model.tables import FLOW_OVERFLOW, empty, join, take
+from netdash.model.tables import FLOW_OVERFLOW, UNKNOWN, empty, join, take
 
 _EVENT_PAUSE_SECONDS: Final = 0.1
 """Destroy events are read in bursts: one wake-up an event would cost more than all else on a busy server."""
@@ -100,7 +100,14 @@ class Collector:
             sockets=sockets,
             events=_open_events(),
             interface_table=InterfaceTable(selection),
-            process_table=ProcessTable(ProcessReader(read_process, user_name, _start_clock())),
+            process_table=ProcessTable(
+                ProcessReader(
+                    read_process,
+                    user_name,
+                    _start_clock(),
+                    layers.exact.command if layers.exact is not None else lambda pid, start_ticks: "",
+                )
+            ),
         )
         collector._watch_events()
         return collector
@@ -117,6 +124,8 @@ class Collector:
             self.events.close()
         if self.layers.counter is not None:
             self.layers.counter.close()
+        if self.layers.exact is not None:
+            self.layers.exact.close()
         self.sockets.close()
         self.devices.close()
         await self.links.close()
@@ -133,7 +142,11 @@ class Collector:
         interfaces = self.interface_table.update(self.links.links, instant.devices)
         names = {i.index: i.name for i in interfaces}
         sockets, closed = self._read_sockets()
-        every = join(sockets, closed)
+        exact = self.layers.exact
+        moves = exact.moves(sockets, closed) if exact is not None else None
+        every = join(sockets, closed) if moves is None else join(sockets, closed, moves.extra_sockets)
+        # What is left of a connection (FIN_WAIT2, SYN_RECV) has its ports and no holder: the socket proper goes first.
+        every = take(every, np.argsort(every["pid"] == UNKNOWN, kind="stable"))
         chosen = np.array(sorted(names), np.uint32)
         if raw is None:
             flows = flows_of_sockets(every, *self._addresses())
@@ -142,7 +155,9 @@ class Collector:
         else:
             counted = _only(join_directions(raw), chosen)
             flows = counted.rows
-        self.owner_table.assign(flows, every, self._local_addresses(), instant.monotonic_ns)
+        by_process = self.owner_table.assign(
+            flows, every, self._local_addresses(), instant.monotonic_ns, moves.evidence if moves is not None else None
+        )
         baseline = self.last is None
         snapshot = Snapshot(
             time=time.time(),
@@ -153,7 +168,13 @@ class Collector:
             health=self._health(raw, flows),
             accounting={} if baseline or counted is None else self.accounting_table.update(interfaces, counted),
             interfaces=interfaces,
-            processes=self.process_table.update(flows, sockets, closed, wire=raw is not None),
+            processes=self.process_table.update(
+                by_process,
+                sockets,
+                closed,
+                wire=raw is not None,
+                moved=moves.everywhere if moves is not None else None,
+            ),
             flows=empty(flows.dtype) if baseline else flows,
             sockets=sockets,
             protocols={} if baseline or raw is None else interface_protocols(raw, names),
@@ -200,6 +221,8 @@ class Collector:
         if self.events is not None and self.events.overflowed:
             self.events.overflowed = False
             self.recent.append((now, "more connections closed at once than the kernel could report: totals miss some"))
+        if self.layers.exact is not None and (note := self.layers.exact.note()) is not None:
+            self.recent.append((now, note))
         self.recent = [(t, text) for t, text in self.recent if now - t < _NOTE_SECONDS][-_TIMELY_NOTES:]
         overflow = int(((flows["flags"] & FLOW_OVERFLOW) != 0).sum())
         notes = [*self.layers.notes, *(text for _, text in self.recent)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdash.collector.flows import connection_ids
+from netdash.collector.traffic import Mover, payload_by_process
 from netdash.kernel.procfs import ProcessFacts
 from netdash.model.protocols import ESTABLISHED, LISTEN, TCP, UDP
 from netdash.model.sanitize import sanitize
@@ -21,6 +22,13 @@ _REREAD_TICKS: Final = 16
 more than all else."""
 
 
+_PAST_TICKS: Final = 3
+
+ProcessKey: TypeAlias = tuple[int, int]
+"""Pid and start ticks."""
+Movers: TypeAlias = dict[ProcessKey, Mover]
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessReader:
     """Where facts about processes come from."""
@@ -29,6 +37,8 @@ class ProcessReader:
     user_name: Callable[[int], str]
     start_seconds: Callable[[int], float]
     """Start ticks to seconds since the epoch."""
+    past_command: Callable[[int, int], str]
+    """Command line by pid and start ticks, of a process that may be gone; empty if not known."""
 
 
 @dataclass(slots=True)
@@ -36,65 +46,120 @@ class ProcessTable:
     """Remembers the facts of every process with sockets; one that ended keeps its row for the interval of its end."""
 
     reader: ProcessReader
-    known: dict[int, ProcessFacts] = field(default_factory=dict)
+    known: dict[ProcessKey, ProcessFacts] = field(default_factory=dict)
+    past: dict[int, tuple[ProcessFacts, int]] = field(default_factory=dict)
+    """By pid, processes that ended of late, and at which tick."""
     tick: int = 0
 
     def update(
-        self, flows: NDArray[np.void], sockets: NDArray[np.void], closed: NDArray[np.void], wire: bool
+        self,
+        flows: NDArray[np.void],
+        sockets: NDArray[np.void],
+        closed: NDArray[np.void],
+        wire: bool,
+        moved: NDArray[np.void] | None = None,
     ) -> tuple[Process, ...]:
-        """Processes that own a socket (SOCKET_ROW) or a flow (FLOW_ROW, owners assigned); `wire`: packets are
-        counted."""
+        """Processes that own a socket (SOCKET_ROW) or a flow (FLOW_ROW, owners assigned, a shared one once for each).
+
+        `wire`: packets are counted; `moved`: MOVED_ROW of the interval where the kernel counts payload by process.
+        """
+        movers = payload_by_process(moved) if moved is not None else {}
         with_sockets = _pids(sockets)
-        present = with_sockets | _pids(closed) | _pids(flows)
-        exited = self._refresh(present, with_sockets)
+        present = with_sockets | _pids(closed) | _pids(flows) | {pid for pid, _ in movers}
+        exited = self._refresh(present, with_sockets, movers)
         every = join(sockets, closed)
-        wire_figures = _wire_by_pid(flows) if wire else {}
-        payload = _payload_by_pid(flows, every)
-        connections = _connections_by_pid(sockets)
-        rows = []
-        for pid, facts in sorted(self.known.items()):
-            rx_bytes, tx_bytes, rx_packets, tx_packets = wire_figures.get(pid, (0, 0, 0, 0)) if wire else (None,) * 4
-            rx_payload, tx_payload = payload.get(pid, (0, 0))
-            rows.append(
-                Process(
-                    pid=pid,
-                    start_ticks=facts.start_ticks,
-                    start=self.reader.start_seconds(facts.start_ticks),
-                    name=sanitize(facts.name, 64),
-                    command=sanitize(facts.command),
-                    user=sanitize(self.reader.user_name(facts.uid), 64),
-                    unit=sanitize(facts.unit, 256) if facts.unit else None,
-                    container=sanitize(facts.container, 64) if facts.container else None,
-                    rx_bytes=rx_bytes,
-                    tx_bytes=tx_bytes,
-                    rx_packets=rx_packets,
-                    tx_packets=tx_packets,
-                    rx_payload=rx_payload,
-                    tx_payload=tx_payload,
-                    connections=connections.get(pid, 0),
-                    exited=pid in exited,
-                )
-            )
-        self.known = {pid: facts for pid, facts in self.known.items() if pid in present and pid not in exited}
+        figures = Figures(
+            wire=_wire_by_pid(flows) if wire else None,
+            payload=_payload_by_pid(flows, every) if moved is None else None,
+            moved=movers,
+            connections=_connections_by_pid(sockets),
+        )
+        living = {pid for pid, start_ticks in self.known if (pid, start_ticks) not in exited}
+        rows = [
+            self._row(facts, figures, key in exited, key in exited and key[0] in living)
+            for key, facts in sorted(self.known.items(), key=lambda item: item[0])
+        ]
+        self.past = {pid: entry for pid, entry in self.past.items() if self.tick - entry[1] < _PAST_TICKS}
+        self.past |= {pid: (self.known[pid, start], self.tick) for pid, start in exited}
+        self.known = {key: facts for key, facts in self.known.items() if key[0] in present and key not in exited}
         return tuple(rows)
 
-    def _refresh(self, present: set[int], with_sockets: set[int]) -> set[int]:
+    def _row(self, facts: ProcessFacts, figures: Figures, exited: bool, pid_reused: bool) -> Process:
+        # Flows are told by pid alone: they go to the process that has it now.
+        rx_bytes, tx_bytes, rx_packets, tx_packets = figures.wire_of(-1 if pid_reused else facts.pid)
+        rx_payload, tx_payload = figures.payload_of(facts)
+        return Process(
+            pid=facts.pid,
+            start_ticks=facts.start_ticks,
+            start=self.reader.start_seconds(facts.start_ticks),
+            name=sanitize(facts.name, 64),
+            command=sanitize(facts.command),
+            user=sanitize(self.reader.user_name(facts.uid), 64),
+            unit=sanitize(facts.unit, 256) if facts.unit else None,
+            container=sanitize(facts.container, 64) if facts.container else None,
+            rx_bytes=rx_bytes,
+            tx_bytes=tx_bytes,
+            rx_packets=rx_packets,
+            tx_packets=tx_packets,
+            rx_payload=rx_payload,
+            tx_payload=tx_payload,
+            connections=figures.connections.get(facts.pid, 0),
+            exited=exited,
+        )
+
+    def _refresh(self, present: set[int], with_sockets: set[int], movers: Movers) -> set[ProcessKey]:
         """Reads new processes and, now and then, known ones; returns those that have ended.
 
         Only a process that no longer holds a socket can have ended, so only those are asked each time.
         """
         self.tick += 1
-        exited = set()
-        for pid in present | self.known.keys():
-            old = self.known.get(pid)
+        exited: set[ProcessKey] = set()
+        known = {pid: facts for (pid, _), facts in self.known.items()}
+        for pid in present | known.keys():
+            old = known.get(pid)
             if old is not None and pid in with_sockets and (pid + self.tick) % _REREAD_TICKS:
                 continue
             new = self.reader.read(pid)
-            if new is not None and (old is None or new.start_ticks == old.start_ticks):
-                self.known[pid] = new
-            elif old is not None:
-                exited.add(pid)
+            if new is not None:
+                self.known[pid, new.start_ticks] = new
+            elif old is None and pid in self.past:
+                # Its last packets are counted in the interval after its end.
+                facts, _ = self.past[pid]
+                self.known[pid, facts.start_ticks] = facts
+                exited.add((pid, facts.start_ticks))
+            if old is not None and (new is None or new.start_ticks != old.start_ticks):
+                exited.add((pid, old.start_ticks))
+        for (pid, start_ticks), mover in movers.items():
+            if start_ticks and (pid, start_ticks) not in self.known:
+                # It came and went within the interval: what the kernel noted is all there is.
+                command = self.reader.past_command(pid, start_ticks)
+                self.known[pid, start_ticks] = ProcessFacts(
+                    pid, start_ticks, 0, mover.process_name, command, mover.uid, None, None
+                )
+                exited.add((pid, start_ticks))
         return exited
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What processes moved in the interval, by pid or, where the kernel told it, by process."""
+
+    wire: dict[int, tuple[int, int, int, int]] | None
+    payload: dict[int, tuple[int | None, int | None]] | None
+    moved: Movers
+    connections: dict[int, int]
+
+    def wire_of(self, pid: int) -> tuple[int, int, int, int] | tuple[None, None, None, None]:
+        """Wire bytes received and sent, packets received and sent; None where packets are not counted."""
+        return (None, None, None, None) if self.wire is None else self.wire.get(pid, (0, 0, 0, 0))
+
+    def payload_of(self, facts: ProcessFacts) -> tuple[int | None, int | None]:
+        """Payload received and sent."""
+        if self.payload is not None:
+            return self.payload.get(facts.pid, (0, 0))
+        # A splice is known by its socket's holder, whose start time is not told with it.
+        parts = [self.moved.get((facts.pid, start)) for start in (facts.start_ticks, 0)]
+        return sum(p.rx_payload for p in parts if p), sum(p.tx_payload for p in parts if p)
 
 
 def _pids(rows: NDArray[np.void]) -> set[int]:

@@ -216,7 +216,7 @@ async def test_tcp_segments_with_their_headers(lab: Lab, version: int, offload: 
             segments_out = struct.unpack_from("=I", info, 136)[0]
             bytes_sent = struct.unpack_from("=Q", info, 200)[0]
             ends = endpoint(client), endpoint(listener)
-        counter.switch()
+            counter.switch()
         counts = await counter.drain()
     rows = rows_of(counts)
     count = rows[Row(PACKET_HOST, 6, *ends, ethertype=0x0800 if version == 4 else 0x86DD)]

@@ -92,7 +92,7 @@ def test_tcp_both_ways(lab: Lab, family: socket.AddressFamily, offloads: bool) -
     # Each segment carries at most 1448 bytes (1428 over IPv6).
     assert row["tx_packets"] >= 2_000_000 / (1500 - header - TCP_WITH_TIMESTAMPS)
     assert (row["tx_payload"], row["rx_payload"]) == (2_000_000, 500_000)
-    assert (row["pid"], row["attribution"]) == (os.getpid(), "socket")
+    assert (row["pid"], row["attribution"]) == (os.getpid(), "exact")
     counted_equals_counter(summary, lab.a)
     if not offloads:
         seen = interface(summary, lab.a.interface)
@@ -132,11 +132,11 @@ def test_udp_connected_and_not(lab: Lab, family: socket.AddressFamily, header: i
     headers = ETHERNET + header + UDP
     row = flow(summary, protocol="udp", local_port=ports[0])
     assert (row["tx_packets"], row["tx_bytes"]) == (300, 300 * (100 + headers))
-    assert (row["attribution"], row["pid"]) == ("socket", os.getpid())
+    assert (row["attribution"], row["pid"]) == ("exact", os.getpid())
     row = flow(summary, protocol="udp", local_port=ports[1])
     assert (row["tx_packets"], row["tx_bytes"]) == (300, 300 * (1000 + headers))
     assert (row["rx_packets"], row["rx_bytes"]) == (300, 300 * (10 + headers))
-    assert (row["attribution"], row["pid"]) == ("listener", os.getpid())
+    assert (row["attribution"], row["pid"]) == ("exact", os.getpid())
     counted_equals_counter(summary, lab.a)
 
 

@@ -1,0 +1,1 @@
+"""Measures netdash against its budgets and its peers: `python -m bench`."""

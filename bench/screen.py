@@ -1,0 +1,165 @@
+"""Programs that want a terminal: run in a pseudo-terminal, what they draw kept with its time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import selectors
+import signal
+import struct
+import termios
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from bench.processes import end, spawn
+from netdash.errors import NetdashError, NotSupportedError
+
+_SYNCHRONIZED_QUERY = b"\x1b[?2026$p"
+_SYNCHRONIZED_KNOWN = b"\x1b[?2026;2$y"
+"""DECRQM for synchronized output, and the answer of a terminal that has it."""
+
+_CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B]|[=>78DEHMc])")
+"""ECMA-48 control sequences, operating system commands, and the short escapes of VT terminals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One read of what a program wrote."""
+
+    time: float
+    """Of time.monotonic."""
+    data: bytes
+
+
+class Screen:
+    """A program in a terminal of `columns` x `rows`; entering starts it, leaving ends it. `cpu` as of `spawn`."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        namespace: str,
+        cpu: int | None,
+        columns: int = 200,
+        rows: int = 50,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.chunks: list[Chunk] = []
+        """All that was drawn; another thread appends."""
+        self._command = command
+        self._namespace = namespace
+        self._cpu = cpu
+        self.columns, self.rows = columns, rows
+        self._environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
+        self._arrived = threading.Condition()
+        self._closing = False
+
+    def __enter__(self) -> Self:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", self.rows, self.columns, 0, 0))
+        self.started = time.monotonic()
+        try:
+            self.process = spawn(
+                self._command,
+                cpu=self._cpu,
+                namespace=self._namespace,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                environment=self._environment,
+            )
+        finally:
+            os.close(slave)
+        self._reader = threading.Thread(target=self._read, name="screen", daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        end(self.process, signal.SIGTERM)
+        self._closing = True
+        self._reader.join()
+        os.close(self._master)
+
+    def press(self, keys: bytes) -> float:
+        """Types; the time of it."""
+        os.write(self._master, keys)
+        return time.monotonic()
+
+    def check_running(self) -> None:
+        """Raises NetdashError when the program has ended."""
+        if self.process.poll() is not None:
+            raise NetdashError(f"{' '.join(self._command)} ended with status {self.process.returncode}")
+
+    def written_bytes(self) -> int:
+        """Bytes drawn so far."""
+        return sum(len(chunk.data) for chunk in self.chunks)
+
+    def await_text(self, pattern: str, *, since: float = 0.0, timeout_seconds: float = 20.0) -> float:
+        """When text that matches was drawn, control sequences left out, in what came after `since`.
+
+        Raises NetdashError when it is not drawn in time or the program ends.
+        """
+        wanted = re.compile(pattern.encode())
+        deadline = time.monotonic() + timeout_seconds
+        seen, raw = 0, b""
+        while True:
+            chunks = self.chunks[seen:]
+            for chunk in chunks:
+                raw += chunk.data if chunk.time > since else b""
+                if wanted.search(_CONTROL.sub(b"", raw)):
+                    return chunk.time
+            seen += len(chunks)
+            self._await_chunk(seen, deadline, pattern)
+
+    def await_drawing(self, since: float, timeout_seconds: float = 20.0) -> float:
+        """When anything was drawn after `since`. Raises NetdashError as `await_text`."""
+        deadline = time.monotonic() + timeout_seconds
+        while not self.chunks or self.chunks[-1].time <= since:
+            self._await_chunk(len(self.chunks), deadline, "anything")
+        return next(chunk.time for chunk in self.chunks if chunk.time > since)
+
+    def text(self) -> str:
+        """The screen as it stands. Raises NotSupportedError without the package pyte."""
+        try:
+            import pyte
+        except ImportError as error:
+            raise NotSupportedError("reading a screen needs the package pyte (netdash's extra 'test')") from error
+        screen = pyte.Screen(self.columns, self.rows)
+        stream = pyte.ByteStream(screen)
+        for chunk in list(self.chunks):
+            stream.feed(chunk.data)
+        return "\n".join(screen.display)
+
+    def _await_chunk(self, seen: int, deadline: float, what: str) -> None:
+        with self._arrived:
+            while len(self.chunks) <= seen:
+                self.check_running()
+                if time.monotonic() > deadline:
+                    raise NetdashError(f"{' '.join(self._command)} did not draw {what!r} in time")
+                self._arrived.wait(0.05)
+
+    def _read(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._master, selectors.EVENT_READ)
+            while not self._closing:
+                if not selector.select(0.1):
+                    continue
+                try:
+                    data = os.read(self._master, 1 << 16)
+                except OSError:
+                    # EIO: the program has closed the terminal.
+                    return
+                chunk = Chunk(time.monotonic(), data)
+                if _SYNCHRONIZED_QUERY in data:
+                    os.write(self._master, _SYNCHRONIZED_KNOWN)
+                with self._arrived:
+                    self.chunks.append(chunk)
+                    self._arrived.notify_all()

@@ -1,0 +1,86 @@
+"""Bytes that left a TCP socket by splice(2) or a zero-copy receive: no receive call tells of them.
+
+What was taken out of a socket in any way is its own count of received bytes less what still waits in its queue. Where
+that is more than its processes received by calls, the rest was spliced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.collector.traffic import MOVED_ROW
+from netdash.model.hashing import lookup
+from netdash.model.protocols import TCP
+from netdash.model.tables import UNKNOWN, take
+
+
+@dataclass(slots=True)
+class SpliceTable:
+    """Remembers, by cookie, what could not be seen from the start (`base`) and what was found to be spliced."""
+
+    cookies: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    base: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    spliced: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    started: bool = False
+
+    def update(
+        self, sockets: NDArray[np.void], closed: NDArray[np.void], traffic: NDArray[np.void]
+    ) -> NDArray[np.void]:
+        """MOVED_ROW that complete those of the receive calls; a row may take back what a call told of later.
+
+        `sockets`, `closed`: SOCKET_ROW read before `traffic`, the cumulative TRAFFIC_ROW: so a call between the two
+        never looks like a splice. A receive call that waits for its last byte (MSG_WAITALL) does until it returns.
+        """
+        open_rows = _counted(sockets)
+        now = _taken_out(open_rows) - _received_by_calls(open_rows["cookie"], traffic)
+        found = lookup(self.cookies, open_rows["cookie"])
+        known = found >= 0
+        fresh = np.zeros(len(now), np.int64) if self.started else now
+        base = np.where(known, self.base[found], fresh) if len(self.base) else fresh
+        before = np.where(known, self.spliced[found], 0) if len(self.spliced) else np.zeros(len(now), np.int64)
+        spliced = np.maximum(now - base, 0)
+        rows = _rows(open_rows, spliced - before)
+        ends = self._ends(closed, traffic)
+        self.cookies, self.base, self.spliced, self.started = open_rows["cookie"].copy(), base, spliced, True
+        return np.concatenate([rows, ends])
+
+    def _ends(self, closed: NDArray[np.void], traffic: NDArray[np.void]) -> NDArray[np.void]:
+        """The last bytes of sockets that were spliced from before. Of others, what was never read is no splice."""
+        ended = _counted(closed)
+        found = lookup(self.cookies, ended["cookie"])
+        known = np.flatnonzero(found >= 0)
+        known = known[self.spliced[found[known]] > 0]
+        rows, place = take(ended, known), found[known]
+        now = rows["rx_payload_total"].astype(np.int64) - _received_by_calls(rows["cookie"], traffic)
+        return _rows(rows, np.maximum(now - self.base[place] - self.spliced[place], 0))
+
+
+def _counted(sockets: NDArray[np.void]) -> NDArray[np.void]:
+    return take(sockets, (sockets["protocol"] == TCP) & (sockets["has_info"] != 0) & (sockets["pid"] != UNKNOWN))
+
+
+def _taken_out(sockets: NDArray[np.void]) -> NDArray[np.int64]:
+    taken: NDArray[np.int64] = sockets["rx_payload_total"].astype(np.int64) - sockets["rqueue"]
+    return taken
+
+
+def _received_by_calls(cookies: NDArray[np.uint64], traffic: NDArray[np.void]) -> NDArray[np.int64]:
+    """For each cookie what all its processes received."""
+    unique, group = np.unique(traffic["cookie"], return_inverse=True)
+    sums = np.zeros(len(unique), np.int64)
+    np.add.at(sums, group, traffic["rx_payload_bytes"].astype(np.int64))
+    found = lookup(unique, cookies)
+    return np.where(found >= 0, sums[found], 0) if len(sums) else np.zeros(len(cookies), np.int64)
+
+
+def _rows(sockets: NDArray[np.void], extra: NDArray[np.int64]) -> NDArray[np.void]:
+    chosen = extra != 0
+    found = take(sockets, chosen)
+    rows = np.zeros(len(found), MOVED_ROW)
+    for name in ("cookie", "pid", "family", "protocol", "local", "remote", "local_port", "remote_port"):
+        rows[name] = found[name]
+    rows["rx_payload"] = extra[chosen]
+    return rows

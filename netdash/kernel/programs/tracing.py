@@ -1,0 +1,144 @@
+"""Tracing programs as they were built, and how they are fitted to the running kernel.
+
+As in `netdash.kernel.programs`, and besides: which kernel function or tracepoint each program belongs to, and which
+instructions mean which member of which kernel structure (CO-RE relocations, include/uapi/linux/bpf.h,
+BPF_CORE_FIELD_BYTE_OFFSET).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+
+from netdash.errors import NotSupportedError
+from netdash.kernel.bpf import INSTRUCTION_BYTES
+from netdash.kernel.bpf_map import MapDefinition
+from netdash.kernel.btf import Btf, Kind, PathStep
+from netdash.kernel.programs import Variant
+
+_CLASS_MASK = 0x07
+_CLASS_LOAD = 0x01
+"""BPF_LDX: the offset stands in the instruction's 16 bits for it."""
+_CLASSES_ARITHMETIC = (0x04, 0x07)
+"""BPF_ALU, BPF_ALU64: the offset is the immediate operand that is added to a pointer."""
+_LOADED_BYTES = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
+"""BPF_W, BPF_H, BPF_B, BPF_DW."""
+_SIZE_MASK = 0x18
+_MAX_OFFSET = 0x7FFF
+
+TRACEPOINT, ITERATOR = "tp_btf", "iter"
+"""First parts of section names, as libbpf has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The instruction with this index means `path` in `struct structure`."""
+
+    instruction: int
+    structure: str
+    path: tuple[PathStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TracingProgram:
+    """One program of an object. `section` says what it belongs to: tp_btf/TRACEPOINT or iter/ITERATOR."""
+
+    section: str
+    code: Variant
+    fields: tuple[Field, ...]
+
+    @property
+    def is_iterator(self) -> bool:
+        """True for an iterator, which runs when it is read; else a tracepoint's program."""
+        return self.section.partition("/")[0] == ITERATOR
+
+    def attach_type_id(self, btf: Btf) -> int:
+        """The BTF type that the kernel wants as attach_btf_id. Raises NotSupportedError."""
+        _, _, target = self.section.partition("/")
+        if self.is_iterator:
+            return btf.type_id(Kind.FUNC, f"bpf_iter_{target}")
+        return btf.type_id(Kind.TYPEDEF, f"btf_trace_{target}")
+
+    def link(self, btf: Btf, map_descriptors: Mapping[str, int]) -> bytes:
+        """The instructions with the kernel's offsets and the maps' file descriptors in place.
+
+        Raises NotSupportedError when the kernel's structures lack a member or have it in another size.
+        """
+        linked = bytearray(self.code.link(map_descriptors))
+        for field in self.fields:
+            _put_offset(linked, field, *btf.member(field.structure, field.path))
+        return bytes(linked)
+
+
+@dataclass(frozen=True, slots=True)
+class TracingArtefact:
+    """A built object: some programs that share maps."""
+
+    source_sha256: str
+    compiler: str
+    license: str
+    maps: Mapping[str, MapDefinition]
+    programs: tuple[TracingProgram, ...]
+
+    def to_json(self) -> str:
+        """The committed form."""
+        document = {
+            "source_sha256": self.source_sha256,
+            "compiler": self.compiler,
+            "license": self.license,
+            "maps": {name: asdict(definition) for name, definition in self.maps.items()},
+            "programs": [
+                {
+                    "name": program.code.name,
+                    "section": program.section,
+                    "relocations": program.code.relocations,
+                    "fields": [[f.instruction, f.structure, *f.path] for f in program.fields],
+                    "instructions": base64.b64encode(program.code.instructions).decode("ascii"),
+                }
+                for program in self.programs
+            ],
+        }
+        return json.dumps(document, indent=1) + "\n"
+
+
+def load_tracing_artefact(name: str) -> TracingArtefact:
+    """Reads the committed `name`.json."""
+    document = json.loads(resources.files(__package__).joinpath(f"{name}.json").read_text(encoding="ascii"))
+    return TracingArtefact(
+        source_sha256=document["source_sha256"],
+        compiler=document["compiler"],
+        license=document["license"],
+        maps={key: MapDefinition(**fields) for key, fields in document["maps"].items()},
+        programs=tuple(
+            TracingProgram(
+                item["section"],
+                Variant(
+                    item["name"],
+                    base64.b64decode(item["instructions"]),
+                    tuple((index, map_name) for index, map_name in item["relocations"]),
+                ),
+                tuple(Field(index, structure, tuple(path)) for index, structure, *path in item["fields"]),
+            )
+            for item in document["programs"]
+        ),
+    )
+
+
+def _put_offset(code: bytearray, field: Field, offset: int, size: int) -> None:
+    start = field.instruction * INSTRUCTION_BYTES
+    opcode = code[start]
+    if offset > _MAX_OFFSET:
+        raise NotSupportedError(f"this kernel has {field.path[-1]} of struct {field.structure} out of reach")
+    if opcode & _CLASS_MASK in _CLASSES_ARITHMETIC:
+        struct.pack_into("<i", code, start + 4, offset)
+        return
+    if opcode & _CLASS_MASK != _CLASS_LOAD:
+        raise ValueError(f"no load of a member at instruction {field.instruction}")
+    # Reading less than the member has gives its low bits; reading more would give the neighbour's.
+    if _LOADED_BYTES[opcode & _SIZE_MASK] > size:
+        raise NotSupportedError(f"this kernel's {field.path[-1]} of struct {field.structure} has only {size} bytes")
+    struct.pack_into("<h", code, start + 2, offset)

@@ -1,0 +1,300 @@
+"""Every flow since the start: totals and the averages over 2, 10 and 40 seconds, as iftop shows them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.model.headline import headline_interfaces
+from netdash.model.snapshot import Layer, Snapshot
+from netdash.model.tables import FLOW_ROW, UNKNOWN, empty
+from netdash.model.windows import WINDOW_SECONDS, SlotCounter, Timeline
+
+Element = TypeVar("Element", bound=np.generic)
+
+HEADLINE: Final = -1
+"""Stands for the interfaces whose sum counts each transfer once, where an interface index could stand."""
+
+_SPARE_SHARE: Final = 8
+"""A full table gives up one row in so many beyond what it must, so that not every update has to make room."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowTable:
+    """n flows in no particular order; columns of one length, never changed. All bytes are of the history's layer."""
+
+    flows: NDArray[np.void]
+    """FLOW_ROW: the flow as it was in the last interval in which it was reported."""
+    known: NDArray[np.bool_]
+    """Whether the flow's bytes ever had a counter; else its figures say nothing."""
+    last_seen_ns: NDArray[np.int64]
+    """Monotonic clock."""
+    totals: NDArray[np.int64]
+    """Shape (2, n): bytes received and sent since the start."""
+    rates: NDArray[np.float64]
+    """Shape (windows, 2, n): bytes per second received and sent, over each of WINDOW_SECONDS."""
+
+    def __len__(self) -> int:
+        return len(self.flows)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTotals:
+    """The footer's figures of one direction or of both: bytes, and bytes per second."""
+
+    total_bytes: int = 0
+    peak: float = 0.0
+    """The highest 2-second rate so far."""
+    rates: tuple[float, ...] = (0.0,) * len(WINDOW_SECONDS)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What all flows of one interface moved."""
+
+    counter: SlotCounter = field(default_factory=SlotCounter)
+    totals: tuple[FlowTotals, FlowTotals, FlowTotals] = (FlowTotals(), FlowTotals(), FlowTotals())
+
+    def add(self, timeline: Timeline, rx_bytes: int, tx_bytes: int) -> None:
+        self.counter.add(timeline, rx_bytes, tx_bytes)
+        pairs = [self.counter.rates(timeline, window) for window in range(len(WINDOW_SECONDS))]
+        rates = ([rx for rx, _ in pairs], [tx for _, tx in pairs], [rx + tx for rx, tx in pairs])
+        rx, tx, both = (
+            FlowTotals(old.total_bytes + new, max(old.peak, rate[0]), tuple(rate))
+            for old, new, rate in zip(self.totals, (rx_bytes, tx_bytes, rx_bytes + tx_bytes), rates, strict=True)
+        )
+        self.totals = (rx, tx, both)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What moved in one slot of the timeline: positions in the table, each once, and bytes, shape (2, n)."""
+
+    number: int
+    positions: NDArray[np.intp]
+    moved: NDArray[np.int64]
+
+    def join(self, positions: NDArray[np.intp], moved: NDArray[np.int64], rows: int) -> None:
+        """Adds another interval to the slot; `rows`: length of the table."""
+        seen = np.zeros(rows, np.bool_)
+        seen[self.positions] = seen[positions] = True
+        sums = np.zeros((2, rows), np.int64)
+        for direction in (0, 1):
+            sums[direction][self.positions] = self.moved[direction]
+            sums[direction][positions] += moved[direction]
+        self.positions = np.flatnonzero(seen)
+        self.moved = sums[:, self.positions]
+
+
+class _Reported(NamedTuple):
+    """Flows of a snapshot in the order of their ids, each id once."""
+
+    flows: NDArray[np.void]
+    ids: NDArray[np.uint64]
+    moved: NDArray[np.int64]
+    """Shape (2, n)."""
+    known: NDArray[np.bool_]
+
+    def subset(self, kept: NDArray[np.bool_]) -> _Reported:
+        return _Reported(_raw(self.flows)[kept].view(FLOW_ROW), self.ids[kept], self.moved[:, kept], self.known[kept])
+
+
+class FlowHistory:
+    """Flows by their id, at most `max_rows`: then those that are idle and moved least go first.
+
+    Sums are exact integers. Rates are those of `Timeline`, so a flow that falls silent goes to 0. Another layer of
+    bytes, or a clock that goes back, begins a new history.
+    """
+
+    def __init__(self, max_rows: int = 131_072) -> None:
+        self.max_rows = max_rows
+        self.layer = Layer.WIRE
+        self.evicted = 0
+        """Flows that lost their row, or never got one, for want of room; the totals have their bytes."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self.table = FlowTable(
+            empty(FLOW_ROW),
+            np.zeros(0, np.bool_),
+            np.zeros(0, np.int64),
+            np.zeros((2, 0), np.int64),
+            np.zeros((len(WINDOW_SECONDS), 2, 0)),
+        )
+        """Replaced by every update, never changed."""
+        self._timeline = Timeline()
+        self._ids = np.zeros(0, np.uint64)
+        self._positions = np.zeros(0, np.intp)
+        self._windows: NDArray[np.int64] = np.zeros((len(WINDOW_SECONDS), 2, 0), np.int64)
+        self._slots: deque[_Slot] = deque()
+        self._removed = [0] * len(WINDOW_SECONDS)
+        self._sums: dict[int, _Sums] = {HEADLINE: _Sums()}
+        self._totals = {HEADLINE: self._sums[HEADLINE].totals}
+
+    @property
+    def covered_seconds(self) -> tuple[float, ...]:
+        """Time that each window's rates are averages of: less than its length just after the start."""
+        return self._timeline.covered_seconds
+
+    @property
+    def now_ns(self) -> int:
+        """Monotonic clock of the newest interval's end."""
+        return self._timeline.now_ns
+
+    def totals(self, ifindex: int = HEADLINE) -> tuple[FlowTotals, FlowTotals, FlowTotals]:
+        """Received, sent and both, of an interface or of the headline's interfaces together."""
+        return self._totals.get(ifindex, (FlowTotals(), FlowTotals(), FlowTotals()))
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Takes one interval. A baseline has no figures and changes nothing."""
+        if snapshot.interval <= 0.0:
+            return
+        if snapshot.mode.layer != self.layer or snapshot.monotonic_ns <= self._timeline.now_ns:
+            self.layer = snapshot.mode.layer
+            self._reset()
+        number = self._timeline.advance(snapshot.monotonic_ns, round(snapshot.interval * 1e9))
+        reported = _report(snapshot)
+        self._sum_interfaces(snapshot, reported)
+        positions = self._place(reported)
+        if (positions < 0).any():
+            reported, positions = reported.subset(positions >= 0), positions[positions >= 0]
+        self._remember(number, positions, reported.moved)
+        self.table = self._next_table(positions, reported)
+
+    def _sum_interfaces(self, snapshot: Snapshot, reported: _Reported) -> None:
+        indices, group = np.unique(reported.flows["ifindex"], return_inverse=True)
+        sums = np.zeros((2, len(indices)), np.int64)
+        for direction in (0, 1):
+            np.add.at(sums[direction], group, reported.moved[direction])
+        by_index = {int(index): (int(rx), int(tx)) for index, rx, tx in zip(indices, *sums, strict=True)}
+        headline = [by_index.get(interface.index, (0, 0)) for interface in headline_interfaces(snapshot.interfaces)]
+        by_index[HEADLINE] = (sum(rx for rx, _ in headline), sum(tx for _, tx in headline))
+        present = {interface.index for interface in snapshot.interfaces} | by_index.keys()
+        self._sums = {index: self._sums.get(index) or _Sums() for index in present}
+        for index, each in self._sums.items():
+            each.add(self._timeline, *by_index.get(index, (0, 0)))
+        self._totals = {index: each.totals for index, each in self._sums.items()}
+
+    def _place(self, reported: _Reported) -> NDArray[np.intp]:
+        """The position of each flow in the table, beyond its end for new flows; -1 where there is no room."""
+        found = self._find(reported.ids)
+        new = np.flatnonzero(found < 0)
+        excess = len(self.table) + len(new) - self.max_rows
+        if excess > 0:
+            idle = np.ones(len(self.table), np.bool_)
+            idle[found[found >= 0]] = False
+            self._evict(np.flatnonzero(idle), excess + self.max_rows // _SPARE_SHARE)
+            found = self._find(reported.ids)
+            room = self.max_rows - len(self.table)
+            if len(new) > room:
+                self.evicted += len(new) - room
+                volume = reported.moved[:, new].sum(axis=0)
+                new = new[np.argpartition(-volume, room)[:room]] if room > 0 else new[:0]
+        if len(new):
+            found[new] = np.arange(len(self.table), len(self.table) + len(new))
+            ids = np.concatenate([self._ids, reported.ids[new]])
+            order = np.argsort(ids)
+            self._ids, self._positions = ids[order], np.concatenate([self._positions, found[new]])[order]
+        return found
+
+    def _find(self, ids: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """`ids`: ascending, which makes the search several times as quick."""
+        if not len(self._ids):
+            return np.full(len(ids), -1, np.intp)
+        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        return np.where(self._ids[place] == ids, self._positions[place], -1)
+
+    def _evict(self, idle: NDArray[np.intp], count: int) -> None:
+        """Drops `count` of the rows `idle`, or all if they are fewer: those of the least bytes since the start."""
+        if not len(idle):
+            return
+        if count < len(idle):
+            idle = idle[np.argpartition(self.table.totals.sum(axis=0)[idle], count)[:count]]
+        kept = np.ones(len(self.table), np.bool_)
+        kept[idle] = False
+        self.evicted += len(idle)
+        old = self.table
+        self.table = FlowTable(
+            _raw(old.flows)[kept].view(FLOW_ROW),
+            old.known[kept],
+            old.last_seen_ns[kept],
+            old.totals[:, kept],
+            old.rates[:, :, kept],
+        )
+        self._windows = self._windows[:, :, kept]
+        place = np.cumsum(kept) - 1
+        stays = kept[self._positions]
+        self._ids, self._positions = self._ids[stays], place[self._positions[stays]]
+        for slot in self._slots:
+            stays = kept[slot.positions]
+            slot.positions, slot.moved = place[slot.positions[stays]], slot.moved[:, stays]
+
+    def _remember(self, number: int, positions: NDArray[np.intp], moved: NDArray[np.int64]) -> None:
+        """Adds an interval to the windows and takes out of them what has grown too old."""
+        rows = len(self._ids)
+        self._windows = _longer(self._windows, rows)
+        if self._slots and self._slots[-1].number == number:
+            self._slots[-1].join(positions, moved, rows)
+        else:
+            self._slots.append(_Slot(number, positions, moved))
+        for window, sums in enumerate(self._windows):
+            first = self._timeline.first_slots[window]
+            old = [slot for slot in self._slots if self._removed[window] <= slot.number < first]
+            for direction in (0, 1):
+                sums[direction][positions] += moved[direction]
+                for slot in old:
+                    sums[direction][slot.positions] -= slot.moved[direction]
+            self._removed[window] = first
+        while self._slots[0].number < self._removed[-1]:
+            self._slots.popleft()
+
+    def _next_table(self, positions: NDArray[np.intp], reported: _Reported) -> FlowTable:
+        """The table after an interval; the one before stays as it is."""
+        old, rows = self.table, len(self._ids)
+        raw = _longer(_raw(old.flows), rows)
+        raw[positions] = _raw(reported.flows)
+        known = _longer(old.known, rows)
+        known[positions] |= reported.known
+        last_seen_ns = _longer(old.last_seen_ns, rows)
+        last_seen_ns[positions] = self._timeline.now_ns
+        totals = _longer(old.totals, rows)
+        for direction in (0, 1):
+            totals[direction][positions] += reported.moved[direction]
+        rates = self._windows / np.array(self._timeline.covered_seconds)[:, None, None]
+        return FlowTable(raw.view(FLOW_ROW), known, last_seen_ns, totals, rates)
+
+
+def _raw(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """Rows as opaque bytes: NumPy copies and gathers a structured array field by field, ten times as slow."""
+    return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize)))
+
+
+def _longer(column: NDArray[Element], rows: int) -> NDArray[Element]:
+    """A copy with zeros added to the last axis up to `rows`."""
+    longer: NDArray[Element] = np.zeros((*column.shape[:-1], rows), column.dtype)
+    longer[..., : column.shape[-1]] = column
+    return longer
+
+
+def _report(snapshot: Snapshot) -> _Reported:
+    """The snapshot's flows with what they moved in its layer, unknown as 0."""
+    kind = "payload" if snapshot.mode.layer == Layer.PAYLOAD else "bytes"
+    all_ids: NDArray[np.uint64] = snapshot.flows["id"]
+    order = np.argsort(all_ids)
+    flows, ids = _raw(snapshot.flows)[order].view(FLOW_ROW), all_ids[order]
+    moved = np.stack([flows[f"rx_{kind}"], flows[f"tx_{kind}"]])
+    known = (moved[0] != UNKNOWN) | (moved[1] != UNKNOWN)
+    np.maximum(moved, 0, out=moved)
+    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]])) if len(ids) else np.zeros(0, np.intp)
+    if len(starts) == len(ids):
+        return _Reported(flows, ids, moved, known)
+    return _Reported(
+        _raw(flows)[starts].view(FLOW_ROW),
+        ids[starts],
+        np.add.reduceat(moved, starts, axis=1),
+        np.logical_or.reduceat(known, starts),
+    )

@@ -1,0 +1,256 @@
+"""Every process since the start: totals and rates, and what no process moved, so that the sum is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.model.hashing import address_words, hash_columns
+from netdash.model.snapshot import Layer, Process, Snapshot
+from netdash.model.tables import Attribution
+from netdash.model.windows import SlotCounter, Timeline
+
+KEPT_NS: Final = 60_000_000_000
+"""How long a process keeps its row after it ended or lost its last socket."""
+
+MAX_GONE: Final = 16_384
+"""Rows of processes that are gone; beyond that those gone longest are summed up at once."""
+
+MAX_NAMES: Final = 65_536
+"""Processes whose name is remembered after their row is gone: a flow's row lives longer than its process's."""
+
+_WINDOW: Final = 1
+"""Of the averaging windows the one of 10 seconds."""
+
+ProcessKey = tuple[int, int]
+"""Pid and start ticks: they name a process for good."""
+
+
+class OtherKind(StrEnum):
+    """What is not one process's."""
+
+    FORWARDED = "forwarded"
+    KERNEL = "kernel"
+    UNATTRIBUTED = "unattributed"
+    GONE = "gone"
+    """Processes that have no row any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Bytes since the start, and bytes per second in the last interval and over 10 seconds. None = not known."""
+
+    rx_total: int | None = 0
+    tx_total: int | None = 0
+    rx_rate: float | None = 0.0
+    tx_rate: float | None = 0.0
+    rx_rate10: float | None = 0.0
+    tx_rate10: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """One process and what it moved since the start."""
+
+    process: Process
+    """Its facts as they were last seen."""
+    moved: Moved
+    exited_ns: int | None
+    """Monotonic clock; None = it was not seen to end."""
+    present: bool
+    """Whether the newest snapshot has it; False: it ended or holds no socket."""
+
+    @property
+    def key(self) -> ProcessKey:
+        """Names the process for good."""
+        return self.process.pid, self.process.start_ticks
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTraffic:
+    """What all flows of one kind moved; a connection seen on several interfaces counts once."""
+
+    kind: OtherKind
+    moved: Moved = Moved()
+    connections: int = 0
+    """Connections with traffic in the last interval; of GONE: processes."""
+
+
+@dataclass(slots=True)
+class _Account:
+    """Bytes of one row."""
+
+    counter: SlotCounter = field(default_factory=SlotCounter)
+    total: list[int] = field(default_factory=lambda: [0, 0])
+    known: list[bool] = field(default_factory=lambda: [False, False])
+
+    def add(self, timeline: Timeline, seconds: float, rx_bytes: int | None, tx_bytes: int | None) -> Moved:
+        for direction, count in enumerate((rx_bytes, tx_bytes)):
+            self.known[direction] |= count is not None
+            self.total[direction] += count or 0
+        self.counter.add(timeline, rx_bytes or 0, tx_bytes or 0)
+        rx_rate10, tx_rate10 = self.counter.rates(timeline, _WINDOW)
+        rx_known, tx_known = self.known
+        return Moved(
+            self.total[0] if rx_known else None,
+            self.total[1] if tx_known else None,
+            None if rx_bytes is None else rx_bytes / seconds,
+            None if tx_bytes is None else tx_bytes / seconds,
+            rx_rate10 if rx_known else None,
+            tx_rate10 if tx_known else None,
+        )
+
+
+@dataclass(slots=True)
+class _Record:
+    """One process."""
+
+    process: Process
+    account: _Account = field(default_factory=_Account)
+    last_seen_ns: int = 0
+    exited_ns: int | None = None
+
+
+class ProcessHistory:
+    """Processes by pid and start time. Another layer of bytes, or a clock that goes back, begins a new history."""
+
+    def __init__(self) -> None:
+        self.layer = Layer.WIRE
+        self._reset()
+
+    def _reset(self) -> None:
+        self._timeline = Timeline()
+        self._records: dict[ProcessKey, _Record] = {}
+        self._others = {kind: _Account() for kind in OtherKind}
+        self._gone_processes = 0
+        self.rows: tuple[ProcessRow, ...] = ()
+        """Every process that has a socket or traffic, or had until KEPT_NS ago; replaced by every update."""
+        self.others: Mapping[OtherKind, OtherTraffic] = {kind: OtherTraffic(kind) for kind in OtherKind}
+        """What is not one process's; replaced by every update."""
+        self.known: Mapping[int, Process] = {}
+        """By pid the last process that had it, those without a row included; replaced by every update."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Takes one interval; of a baseline only who is there."""
+        if snapshot.mode.layer != self.layer or snapshot.monotonic_ns < self._timeline.now_ns:
+            self.layer = snapshot.mode.layer
+            self._reset()
+        self._know(snapshot)
+        if snapshot.interval <= 0.0:
+            # What a baseline says of bytes is nothing, so its rows show nothing.
+            unknown = Moved(None, None, None, None, None, None)
+            self.rows = tuple(ProcessRow(process, unknown, None, True) for process in snapshot.processes)
+            return
+        self._timeline.advance(snapshot.monotonic_ns, round(snapshot.interval * 1e9))
+        present = {(p.pid, p.start_ticks): p for p in snapshot.processes}
+        gone_rx, gone_tx = self._forget(present)
+        rows = [self._take(key, process, snapshot.interval) for key, process in present.items()]
+        for key, record in self._records.items():
+            if key not in present:
+                moved = record.account.add(self._timeline, snapshot.interval, 0, 0)
+                rows.append(ProcessRow(record.process, moved, record.exited_ns, False))
+        self.rows = tuple(rows)
+        self._sum_others(snapshot, gone_rx, gone_tx)
+
+    def _know(self, snapshot: Snapshot) -> None:
+        known = dict(self.known)
+        for process in snapshot.processes:
+            known.pop(process.pid, None)
+            known[process.pid] = process
+        for pid in list(known)[: max(0, len(known) - MAX_NAMES)]:
+            del known[pid]
+        self.known = known
+
+    def _take(self, key: ProcessKey, process: Process, seconds: float) -> ProcessRow:
+        record = self._records.pop(key, None) or _Record(process)
+        # Popped and put back, the dict stays in the order of last sight.
+        self._records[key] = record
+        record.process, record.last_seen_ns = process, self._timeline.now_ns
+        record.exited_ns = self._timeline.now_ns if process.exited else None
+        wire = self.layer == Layer.WIRE
+        rx_bytes, tx_bytes = (process.rx_bytes, process.tx_bytes) if wire else (process.rx_payload, process.tx_payload)
+        moved = record.account.add(self._timeline, seconds, rx_bytes, tx_bytes)
+        return ProcessRow(process, moved, record.exited_ns, True)
+
+    def _forget(self, present: Mapping[ProcessKey, Process]) -> tuple[int, int]:
+        """Drops records that are gone for long, or have moved nothing; returns what they had moved."""
+        gone = [(key, record) for key, record in self._records.items() if key not in present]
+        oldest_ns = self._timeline.now_ns - KEPT_NS
+        rx_bytes = tx_bytes = 0
+        for index, (key, record) in enumerate(gone):
+            silent = not any(record.account.total) and record.exited_ns is None
+            if silent or record.last_seen_ns <= oldest_ns or index < len(gone) - MAX_GONE:
+                rx_bytes += record.account.total[0]
+                tx_bytes += record.account.total[1]
+                self._gone_processes += any(record.account.total)
+                del self._records[key]
+        return rx_bytes, tx_bytes
+
+    def _sum_others(self, snapshot: Snapshot, gone_rx: int, gone_tx: int) -> None:
+        kinds, figures = _transfers(snapshot)
+        others = {}
+        for number, kind in enumerate(_FLOW_KINDS):
+            chosen = figures[:, kinds == number]
+            rx, tx = (int(n) for n in chosen.sum(axis=1))
+            moved = self._others[kind].add(self._timeline, snapshot.interval, rx, tx)
+            others[kind] = OtherTraffic(kind, moved, int((chosen > 0).any(axis=0).sum()))
+        account = self._others[OtherKind.GONE]
+        account.total = [account.total[0] + gone_rx, account.total[1] + gone_tx]
+        moved = Moved(account.total[0], account.total[1])
+        others[OtherKind.GONE] = OtherTraffic(OtherKind.GONE, moved, self._gone_processes)
+        self.others = others
+
+
+_FLOW_KINDS: Final = (OtherKind.UNATTRIBUTED, OtherKind.FORWARDED, OtherKind.KERNEL)
+
+
+def _kinds(snapshot: Snapshot) -> NDArray[np.int8]:
+    """For each flow its index in _FLOW_KINDS, -1 for a flow of a process in the table.
+
+    A process that ended before it could be read has a pid and no row.
+    """
+    flows = snapshot.flows
+    attribution = flows["attribution"]
+    with_row = np.isin(flows["pid"], [process.pid for process in snapshot.processes])
+    kinds = np.where(with_row, np.int8(-1), np.int8(0))
+    kinds[attribution == Attribution.FORWARDED] = 1
+    kinds[attribution == Attribution.KERNEL] = 2
+    return kinds
+
+
+def _transfers(snapshot: Snapshot) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """What is not one process's, by connection: kinds (n) and bytes (2, n), the largest figures of its interfaces."""
+    kinds = _kinds(snapshot)
+    chosen = np.flatnonzero(kinds >= 0)
+    flows = snapshot.flows
+    layer = "payload" if snapshot.mode.layer == Layer.PAYLOAD else "bytes"
+    figures = np.stack([flows[f"rx_{layer}"][chosen], flows[f"tx_{layer}"][chosen]])
+    np.maximum(figures, 0, out=figures)
+    kinds = kinds[chosen]
+    if not len(chosen) or (flows["ifindex"][chosen] == flows["ifindex"][chosen[0]]).all():
+        return kinds, figures
+    ids = _connection_ids(flows, chosen, kinds)
+    order = np.argsort(ids)
+    ids = ids[order]
+    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+    return kinds[order[starts]], np.maximum.reduceat(figures[:, order], starts, axis=1)
+
+
+def _connection_ids(flows: NDArray[np.void], chosen: NDArray[np.intp], kinds: NDArray[np.int8]) -> NDArray[np.uint64]:
+    """Equal wherever the same connection is seen. Frames without addresses, and the rows of flows without a row of
+    their own, have nothing that tells them to be the same: those keep their id."""
+    numbers = (
+        flows["local_port"][chosen].astype(np.uint64)
+        | flows["remote_port"][chosen].astype(np.uint64) << np.uint64(16)
+        | flows["protocol"][chosen].astype(np.uint64) << np.uint64(32)
+        | flows["flags"][chosen].astype(np.uint64) << np.uint64(40)
+        | kinds.astype(np.uint64) << np.uint64(48)
+    )
+    words = (*address_words(flows["local"][chosen]), *address_words(flows["remote"][chosen]))
+    nameless = (words[0] | words[1] | words[2] | words[3]) == 0
+    return np.where(nameless, flows["id"][chosen], hash_columns(numbers, *words))

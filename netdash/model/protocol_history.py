@@ -1,0 +1,103 @@
+"""Protocols of interfaces and the kernel's protocol counters: of the last interval and since the start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from netdash.model.snapshot import InterfaceProtocols, SizeBucket, Snapshot, Traffic
+
+MAX_INTERFACES: Final = 1024
+"""Interfaces that are kept; those seen longest ago go first."""
+
+_CLASSES: Final = (
+    "ipv4",
+    "ipv6",
+    "tcp",
+    "udp",
+    "icmp",
+    "other_ip",
+    "non_ip",
+    "broadcast",
+    "multicast",
+)
+
+
+_NOTHING: Final = InterfaceProtocols()
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceProtocolFigures:
+    """What an interface carried: in the last interval, and since the start."""
+
+    last: InterfaceProtocols = _NOTHING
+    total: InterfaceProtocols = _NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolFigures:
+    """All figures at one moment; immutable."""
+
+    interval: float = 0.0
+    """Seconds of the last interval; 0.0 before the first."""
+    interfaces: Mapping[str, InterfaceProtocolFigures] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+    """Kernel counters of the last interval."""
+    counter_totals: Mapping[str, int] = field(default_factory=dict)
+    """Kernel counters since the start."""
+    gauges: Mapping[str, int] = field(default_factory=dict)
+
+    def combined(self, names: Collection[str]) -> InterfaceProtocolFigures:
+        """The sum of the interfaces `names`; those without figures add nothing."""
+        figures = [self.interfaces[name] for name in names if name in self.interfaces]
+        result = InterfaceProtocolFigures()
+        for each in figures:
+            result = InterfaceProtocolFigures(
+                add_protocols(result.last, each.last), add_protocols(result.total, each.total)
+            )
+        return result
+
+
+class ProtocolHistory:
+    """Adds up the protocol tables of snapshots."""
+
+    def __init__(self) -> None:
+        self.figures = ProtocolFigures()
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Takes one interval; of a baseline only the gauges."""
+        before = self.figures
+        if snapshot.interval <= 0.0:
+            self.figures = ProtocolFigures(
+                before.interval, before.interfaces, before.counters, before.counter_totals, snapshot.gauges
+            )
+            return
+        interfaces = dict(before.interfaces)
+        for name, last in snapshot.protocols.items():
+            old = interfaces.pop(name, InterfaceProtocolFigures())
+            interfaces[name] = InterfaceProtocolFigures(last, add_protocols(old.total, last))
+        silent = interfaces.keys() - snapshot.protocols.keys()
+        for name in silent:
+            interfaces[name] = InterfaceProtocolFigures(_NOTHING, interfaces[name].total)
+        for name in list(interfaces)[: max(0, len(interfaces) - MAX_INTERFACES)]:
+            del interfaces[name]
+        totals = dict(before.counter_totals)
+        for name, count in snapshot.counters.items():
+            totals[name] = totals.get(name, 0) + count
+        self.figures = ProtocolFigures(snapshot.interval, interfaces, snapshot.counters, totals, snapshot.gauges)
+
+
+def add_protocols(first: InterfaceProtocols, second: InterfaceProtocols) -> InterfaceProtocols:
+    """The sum of two tables; sizes are added where their bounds are the same, else those of `second` stand."""
+    traffic: dict[str, Traffic] = {name: getattr(first, name) + getattr(second, name) for name in _CLASSES}
+    return InterfaceProtocols(**traffic, sizes=_add_sizes(first.sizes, second.sizes))
+
+
+def _add_sizes(first: tuple[SizeBucket, ...], second: tuple[SizeBucket, ...]) -> tuple[SizeBucket, ...]:
+    if [(b.first, b.last) for b in first] != [(b.first, b.last) for b in second]:
+        return second or first
+    return tuple(
+        SizeBucket(a.first, a.last, a.rx_packets + b.rx_packets, a.tx_packets + b.tx_packets)
+        for a, b in zip(first, second, strict=True)
+    )

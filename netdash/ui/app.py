@@ -1,0 +1,136 @@
+"""The dashboard: takes snapshots from a source and lets the screen draw them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual import on, work
+from textual.app import SystemCommand
+from textual.binding import BindingType
+from textual.driver import Driver
+from textual.screen import Screen
+
+from netdash.errors import NetdashError
+from netdash.options import Options
+from netdash.ui.driver import DashboardDriver
+from netdash.ui.keymap import DASHBOARD_KEYS
+from netdash.ui.messages import IntervalWanted, SnapshotTaken
+from netdash.ui.screen import MainScreen
+from netdash.ui.state import DashboardState, Resolver
+from netdash.ui.terminal import is_hung_up
+from netdash.ui.theme import THEME, THEME_16, PaletteApp, choose_palette
+
+if TYPE_CHECKING:
+    from netdash.sources.source import SnapshotSource
+
+_WATCH_SECONDS: Final = 1.0
+_SILENT_INTERVALS: Final = 3.0
+"""So many intervals without a snapshot are said on the screen."""
+
+
+class Dashboard(PaletteApp):
+    """The app. Its return value is the program's exit code."""
+
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = []
+    TITLE = "netdash"
+
+    def __init__(
+        self,
+        source: SnapshotSource,
+        options: Options,
+        *,
+        make_resolver: Callable[[], Resolver] | None = None,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        self.source = source
+        self.state = DashboardState(options, make_resolver)
+        self.failure: str | None = None
+        """Why the source ended by itself; None when it did not."""
+        self._last_taken = time.monotonic()
+        self._behind = False  # a snapshot was not drawn, because the terminal does not keep up
+        self.palette = choose_palette(self.console.color_system, ascii_only=options.ascii_only)
+        self.register_theme(THEME)
+        self.theme = THEME_16 if self.console.color_system == "standard" else THEME.name
+
+    def get_default_screen(self) -> MainScreen:
+        """The only screen besides the help."""
+        return MainScreen(self.state)
+
+    @property
+    def main_screen(self) -> MainScreen:
+        """The dashboard's screen, also while the help is over it."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    def on_mount(self) -> None:
+        """Starts taking snapshots, once the first frame is painted."""
+        self.set_interval(_WATCH_SECONDS, self._watch)
+        self.app_resume_signal.subscribe(self, self._on_resumed)
+        self.call_after_refresh(self._take_snapshots)
+
+    def _on_resumed(self, _: object) -> None:
+        """Back from the shell: nothing of the screen is left."""
+        self.screen.refresh(layout=True)
+
+    @work
+    async def _take_snapshots(self) -> None:
+        """Runs beside the screen and touches no widget: it changes the state and posts a message."""
+        try:
+            async for snapshot in self.source.snapshots():
+                gone = await self.state.advance(snapshot)
+                self._last_taken = time.monotonic()
+                self.post_message(SnapshotTaken(gone))
+        except NetdashError as error:
+            self.failure = str(error)
+            self.exit(error.exit_code)
+        else:
+            self.exit(0)
+
+    @on(SnapshotTaken)
+    def _on_snapshot_taken(self, message: SnapshotTaken) -> None:
+        if message.gone:
+            self.main_screen.tell(f"gone: {', '.join(message.gone)}")
+        self._behind = isinstance(self._driver, DashboardDriver) and self._driver.congested
+        if not self._behind:
+            self.main_screen.draw()
+
+    def _watch(self) -> None:
+        """Once a second: is the terminal still there, does it keep up again, do snapshots still come?"""
+        driver = self._driver
+        if isinstance(driver, DashboardDriver):
+            if is_hung_up(driver.fileno):
+                self.exit(0)
+            elif not driver.congested and (driver.take_dropped() or self._behind):
+                self._behind = False
+                self.main_screen.draw()
+                self.screen.refresh(layout=True)
+        silent = time.monotonic() - self._last_taken
+        limit = _SILENT_INTERVALS * self.state.interval_seconds
+        if self.state.snapshot is not None and silent > max(limit, _SILENT_INTERVALS):
+            self.main_screen.tell_silence(int(silent))
+
+    @on(IntervalWanted)
+    async def _on_interval_wanted(self, message: IntervalWanted) -> None:
+        try:
+            await self.source.set_interval(message.seconds)
+        except NetdashError as error:
+            self.main_screen.tell(str(error))
+
+    async def action_quit(self) -> None:
+        """Quits at once."""
+        self.exit(0)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The command palette: every key of the chosen view and of the dashboard."""
+        main = self.main_screen
+        view = main.view
+        for key in view.keys if view else ():
+            yield SystemCommand(key.description, key.shown, partial(self.run_action, key.action, view))
+        for key in DASHBOARD_KEYS:
+            yield SystemCommand(key.description, key.shown, partial(self.run_action, key.action, main))

@@ -1,0 +1,74 @@
+"""Textual's terminal driver with manners for slow and stalled terminals."""
+
+from __future__ import annotations
+
+import signal
+import termios
+import threading
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import Final
+
+from textual.drivers.linux_driver import LinuxDriver
+
+MAX_PENDING_WRITES: Final = 12
+"""Writes that may wait for a slow terminal: four frames. The driver's queue takes 30, then it blocks the event loop."""
+
+# DEC private mode 2026, synchronized output: Textual brackets each frame with these where the terminal knows them.
+_FRAME_MARKS: Final = ("\x1b[?2026h", "\x1b[?2026l")
+_LONGEST_CONTROL: Final = 64
+_LAST_WRITES_SECONDS: Final = 1.0
+
+
+class DashboardDriver(LinuxDriver):
+    """Textual's driver, but a stalled terminal never blocks: frames that it cannot take are dropped and drawn anew."""
+
+    _dropped = False
+
+    @property
+    def congested(self) -> bool:
+        """Whether the terminal is behind."""
+        return self._writer_thread is not None and self._writer_thread._queue.qsize() > MAX_PENDING_WRITES
+
+    def take_dropped(self) -> bool:
+        """Whether a frame was dropped since the last call, so that the whole screen has to be drawn again."""
+        dropped, self._dropped = self._dropped, False
+        return dropped
+
+    def write(self, data: str) -> None:
+        """Passes `data` to the terminal; frames only while the terminal keeps up."""
+        if self.congested and (len(data) > _LONGEST_CONTROL or data in _FRAME_MARKS):
+            self._dropped = True
+            return
+        super().write(data)
+
+    def close(self) -> None:
+        """Waits for the last writes; a terminal that takes nothing is not waited for."""
+        writer = self._writer_thread
+        if writer is None:
+            return
+        ender = threading.Thread(target=writer.stop, daemon=True, name="netdash-last-writes")
+        ender.start()
+        ender.join(_LAST_WRITES_SECONDS)
+        if ender.is_alive():
+            self._free(writer, ender)
+
+    def _free(self, writer: threading.Thread, ender: threading.Thread) -> None:
+        """Throws away what a stalled terminal has not taken, until the writer's stuck write(2) returns.
+
+        TCOFLUSH makes room, but does not wake who sleeps for it: any signal with a handler does.
+        """
+        before = signal.signal(signal.SIGUSR1, _do_nothing)
+        deadline = time.monotonic() + _LAST_WRITES_SECONDS
+        while ender.is_alive() and time.monotonic() < deadline:
+            with suppress(termios.error):
+                termios.tcflush(self.fileno, termios.TCOFLUSH)
+            if writer.ident is not None and writer.is_alive():
+                signal.pthread_kill(writer.ident, signal.SIGUSR1)
+            ender.join(0.02)
+        signal.signal(signal.SIGUSR1, before)
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    """A signal handler: that it exists interrupts system calls."""

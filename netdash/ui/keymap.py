@@ -1,0 +1,94 @@
+"""Keys: one description of each, from which the bindings, the key line and the help screen are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBinding:
+    """One key of the dashboard or of a view."""
+
+    id: str
+    """Names the key for remapping: "flows.sort_port"."""
+    key: str
+    """Textual's name of the key; several separated by commas: "up,k"."""
+    action: str
+    """Textual action of the widget that holds the key: "sort('port')"."""
+    label: str
+    """One or two words for the key line; "" keeps it out of the key line."""
+    description: str
+    """One sentence for the help screen."""
+    display: str = ""
+    """How the key is written; made from `key` when empty."""
+
+    def binding(self) -> Binding:
+        """The binding for Textual."""
+        return Binding(self.key, self.action, self.description, show=bool(self.label), id=self.id)
+
+    def with_key(self, key: str) -> KeyBinding:
+        """The same with another key, as a key map from the user wants it."""
+        return KeyBinding(self.id, key, self.action, self.label, self.description)
+
+    @property
+    def shown(self) -> str:
+        """The key as a person writes it: "P", "Space", "↑"."""
+        return self.display or " ".join(key_text(key) for key in self.key.split(","))
+
+
+_KEY_TEXTS: Final[Mapping[str, str]] = {
+    "space": "Space",
+    "question_mark": "?",
+    "plus": "+",
+    "minus": "-",
+    "slash": "/",
+    "escape": "Esc",
+    "enter": "Enter",
+    "tab": "Tab",
+    "shift+tab": "Shift+Tab",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+}
+
+
+def key_text(key: str) -> str:
+    """Textual's name of a key as a person writes it."""
+    if key.startswith("ctrl+"):
+        return f"Ctrl+{key[5:].upper()}"
+    return _KEY_TEXTS.get(key, key)
+
+
+def bindings(keys: Iterable[KeyBinding]) -> list[Binding]:
+    """Textual's bindings of `keys`."""
+    return [key.binding() for key in keys]
+
+
+DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
+    KeyBinding("dashboard.help", "question_mark,f1", "help", "help", "This help, with all notes", display="?"),
+    KeyBinding("dashboard.quit", "q,ctrl+c,ctrl+q", "app.quit", "quit", "Quit at once", display="q"),
+    KeyBinding("dashboard.pause", "space", "pause", "pause", "Pause the view; counting goes on"),
+    KeyBinding("dashboard.back", "escape", "back", "", "Back: close the notes, then one step up"),
+    KeyBinding("dashboard.bits", "u", "toggle_bits", "bits/bytes", "Rates in bits or bytes per second"),
+    KeyBinding("dashboard.iec", "U", "toggle_iec", "", "Prefixes of 1000 (k, M, G) or 1024 (Ki, Mi, Gi)"),
+    KeyBinding("dashboard.faster", "minus", "change_interval(-1)", "", "Shorter interval"),
+    KeyBinding("dashboard.slower", "plus,equals_sign", "change_interval(1)", "", "Longer interval", display="+"),
+    KeyBinding("dashboard.next_view", "tab", "next_view(1)", "", "Next view"),
+    KeyBinding("dashboard.previous_view", "shift+tab", "next_view(-1)", "", "View before"),
+    KeyBinding("dashboard.view_1", "1", "choose_view(1)", "", "View Interfaces"),
+    KeyBinding("dashboard.view_2", "2", "choose_view(2)", "", "View Flows"),
+    KeyBinding("dashboard.view_3", "3", "choose_view(3)", "", "View Processes"),
+    KeyBinding("dashboard.view_4", "4", "choose_view(4)", "", "View Sockets"),
+    KeyBinding("dashboard.view_5", "5", "choose_view(5)", "", "View Protocols"),
+    KeyBinding("dashboard.suspend", "ctrl+z", "app.suspend_process", "", "Suspend; fg brings it back"),
+)
+"""Keys that work in every view."""

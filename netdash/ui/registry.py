@@ -1,0 +1,57 @@
+"""The views in the order of their tabs; a view's module is imported when it is first chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from netdash.ui.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class ViewEntry:
+    """One tab."""
+
+    view_id: str
+    title: str
+    load: Callable[[], type[View]]
+
+
+def _interfaces() -> type[View]:
+    from netdash.ui.views.interfaces import InterfacesView
+
+    return InterfacesView
+
+
+def _flows() -> type[View]:
+    from netdash.ui.views.flows import FlowsView
+
+    return FlowsView
+
+
+def _processes() -> type[View]:
+    from netdash.ui.views.processes import ProcessesView
+
+    return ProcessesView
+
+
+def _sockets() -> type[View]:
+    from netdash.ui.views.sockets import SocketsView
+
+    return SocketsView
+
+
+def _protocols() -> type[View]:
+    from netdash.ui.views.protocols import ProtocolsView
+
+    return ProtocolsView
+
+
+VIEWS: Final = (
+    ViewEntry("interfaces", "Interfaces", _interfaces),
+    ViewEntry("flows", "Flows", _flows),
+    ViewEntry("processes", "Processes", _processes),
+    ViewEntry("sockets", "Sockets", _sockets),
+    ViewEntry("protocols", "Protocols", _protocols),
+)

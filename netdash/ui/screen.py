@@ -1,0 +1,209 @@
+"""The dashboard's screen: header, tabs, notes, the chosen view, keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+
+from netdash.ui.help import HelpScreen
+from netdash.ui.keymap import DASHBOARD_KEYS, bindings
+from netdash.ui.messages import IntervalWanted
+from netdash.ui.registry import VIEWS
+from netdash.ui.state import DashboardState
+from netdash.ui.view import View
+from netdash.ui.widgets.banner import Banner
+from netdash.ui.widgets.header_line import HeaderLine
+from netdash.ui.widgets.key_line import KeyLine
+from netdash.ui.widgets.tab_line import TabLine
+
+INTERVALS_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
+_NOTICE_SECONDS: Final = 4.0
+_ALWAYS_SHOWN: Final = ("dashboard.help", "dashboard.quit")
+
+
+def _index(view_id: str) -> int:
+    return next(index for index, entry in enumerate(VIEWS) if entry.view_id == view_id)
+
+
+class MainScreen(Screen[None]):
+    """Holds the views and the keys that work in all of them. Views are mounted when they are first chosen."""
+
+    DEFAULT_CSS = """
+    MainScreen { layout: vertical; overflow: hidden; }
+    MainScreen #views { height: 1fr; }
+    MainScreen.-ascii LineTable { scrollbar-size-vertical: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings(DASHBOARD_KEYS))
+
+    def __init__(self, state: DashboardState) -> None:
+        super().__init__()
+        self._state = state
+        self._active = 0
+        self._views: dict[str, View] = {}
+        self._notice_timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """The lines, and room for the views."""
+        yield HeaderLine(id="header")
+        yield TabLine([entry.title for entry in VIEWS], id="tabs")
+        yield Banner(id="banner")
+        yield Vertical(id="views")
+        yield KeyLine(id="keys")
+
+    async def on_mount(self) -> None:
+        """Shows the first view, or the one that the command line names."""
+        self.set_class(self._state.options.ascii_only, "-ascii")
+        self.query_one(HeaderLine).draw(self._state)
+        await self._choose(_index(self._state.options.view or VIEWS[0].view_id))
+
+    @property
+    def view(self) -> View | None:
+        """The chosen view; None before the first is mounted."""
+        return self._views.get(VIEWS[self._active].view_id)
+
+    async def _choose(self, index: int) -> None:
+        """Shows the view at `index`, mounting it if it is new."""
+        entry = VIEWS[index]
+        view = self._views.get(entry.view_id)
+        if view is None:
+            view = self._views[entry.view_id] = entry.load()(self._state)
+            await self.query_one("#views", Vertical).mount(view)
+        self._active = index
+        for other in self._views.values():
+            other.display = other is view
+        if self._state.snapshot is not None:
+            view.receive(self._state)
+        view.focus_default()
+        self._draw_frame()
+
+    def draw(self) -> None:
+        """Draws the newest snapshot, unless the view is paused."""
+        self.query_one(Banner).tell(self.notes())
+        if self._state.paused:
+            return
+        if self.view is not None and self._state.snapshot is not None:
+            self.view.receive(self._state)
+        self._draw_frame()
+
+    def _redraw(self) -> None:
+        """Draws what is shown with other settings."""
+        if self.view is not None and self._state.snapshot is not None:
+            self.view.redraw(self._state)
+        self._draw_frame()
+
+    def _draw_frame(self, silent_seconds: int = 0) -> None:
+        """Draws the lines around the view."""
+        self.query_one(HeaderLine).draw(self._state, silent_seconds)
+        if self.view is None:
+            return
+        self.query_one(TabLine).show(self._active, self.view.measures())
+        general = [key for key in DASHBOARD_KEYS if key.label and key.id not in _ALWAYS_SHOWN]
+        always = [key for key in DASHBOARD_KEYS if key.id in _ALWAYS_SHOWN]
+        own = [key for key in self.view.key_line_keys() if key.label]
+        self.query_one(KeyLine).show([*own, *general], always)
+
+    def tell_silence(self, seconds: int) -> None:
+        """Says for how long no snapshot has come; 0 takes it back."""
+        if not self._state.paused:
+            self._draw_frame(seconds)
+
+    def notes(self) -> tuple[str, ...]:
+        """What is missing, lost packets first."""
+        snapshot = self._state.snapshot
+        if snapshot is None:
+            return ()
+        lost = ("packets were lost: figures are too low",) if self._state.lost_packets else ()
+        return (*lost, *snapshot.health.notes)
+
+    def tell(self, text: str) -> None:
+        """Shows a notice in the key line for some seconds."""
+        self.query_one(KeyLine).tell(text)
+        if self._notice_timer is not None:
+            self._notice_timer.stop()
+        self._notice_timer = self.set_timer(_NOTICE_SECONDS, lambda: self.query_one(KeyLine).tell(""))
+
+    @on(View.Notice)
+    def _on_view_notice(self, message: View.Notice) -> None:
+        self.tell(message.text)
+
+    @on(View.KeysChanged)
+    def _on_keys_changed(self) -> None:
+        self._draw_frame()
+
+    @on(View.ScopeRequested)
+    async def _on_scope_requested(self, message: View.ScopeRequested) -> None:
+        self._state.scope = message.scope
+        await self._choose(_index(message.view_id))
+
+    @on(TabLine.Chosen)
+    async def _on_tab_chosen(self, message: TabLine.Chosen) -> None:
+        await self._choose(message.index)
+
+    async def action_choose_view(self, number: int) -> None:
+        """Shows the view with this number."""
+        await self._choose(number - 1)
+
+    async def action_next_view(self, step: int) -> None:
+        """Shows the next view, or the one before."""
+        await self._choose((self._active + step) % len(VIEWS))
+
+    def action_back(self) -> None:
+        """Esc: closes the notes, then what is open in the view, then goes one step up in the scope."""
+        if self.query_one(Banner).dismiss() or (self.view is not None and self.view.back()):
+            return
+        outer = self._state.scope.outer()
+        if outer != self._state.scope:
+            self._state.scope = outer
+            self._redraw()
+
+    def action_pause(self) -> None:
+        """Freezes the view, or lets it go on with the newest snapshot."""
+        self._state.paused = not self._state.paused
+        if self._state.paused:
+            self._draw_frame()
+        else:
+            self.draw()
+
+    def action_toggle_bits(self) -> None:
+        """Bits or bytes per second."""
+        self._state.units = replace(self._state.units, bits=not self._state.units.bits)
+        self._redraw()
+
+    def action_toggle_iec(self) -> None:
+        """Prefixes of 1000 or of 1024."""
+        self._state.units = replace(self._state.units, iec=not self._state.units.iec)
+        self._redraw()
+
+    def action_change_interval(self, step: int) -> None:
+        """The next longer (1) or shorter (-1) interval."""
+        now = self._state.interval_seconds
+        others = [s for s in INTERVALS_SECONDS if (s > now if step > 0 else s < now)]
+        if not others:
+            return
+        seconds = min(others) if step > 0 else max(others)
+        self._state.interval_seconds = seconds
+        self.post_message(IntervalWanted(seconds))
+        self.tell(f"interval {seconds:g} s")
+        self._draw_frame()
+
+    def action_help(self) -> None:
+        """Shows all keys and notes."""
+        chosen = VIEWS[self._active]
+        order = [chosen, *(entry for entry in VIEWS if entry is not chosen)]
+        snapshot = self._state.snapshot
+        lost = self._state.lost_packets
+        notes = [f"{lost} packets were lost: figures are too low"] if lost else []
+        self.app.push_screen(
+            HelpScreen(
+                [(entry.title, entry.load().keys) for entry in order],
+                mode=(snapshot.mode.flows, snapshot.mode.processes) if snapshot else None,
+                notes=notes + list(snapshot.health.notes if snapshot else ()),
+            )
+        )

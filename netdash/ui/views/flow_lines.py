@@ -1,0 +1,82 @@
+"""What stands above and below the table of flows: the bars' scale and iftop's three lines of sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from netdash.model.flow_history import FlowTotals
+from netdash.model.units import NOT_KNOWN, Units
+from netdash.ui.text import fit, printable
+from netdash.ui.theme import Tone, palette_of
+from netdash.ui.views.flow_rows import LOG_DECADES, Bars, rate_cells
+from netdash.ui.widgets.text_line import Part
+
+_MARKS: Final = 5
+"""Labels of the scale; on a logarithmic one each is a power of ten apart."""
+
+
+class ScaleLine(Widget):
+    """Names the rates that bars of a fifth, two fifths, … of the row stand for."""
+
+    DEFAULT_CSS = """
+    ScaleLine { height: 1; width: 1fr; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._bars = Bars()
+        self._units = Units()
+
+    def show(self, bars: Bars, units: Units) -> None:
+        """Draws the scale of `bars`, if it is another than before."""
+        if (bars, units) != (self._bars, self._units):
+            self._bars, self._units = bars, units
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The line."""
+        width = self.size.width
+        palette = palette_of(self.app)
+        text = scale_text(self._bars, self._units, width - 1)
+        text = printable(text, ascii_only=palette.ascii_only)
+        return Strip([Segment(fit(text, width), self.rich_style + palette.tones[Tone.DIM])], width)
+
+
+def scale_text(bars: Bars, units: Units, width: int) -> str:
+    """Labels that end where a bar of their rate ends."""
+    text = ""
+    for mark in range(1, _MARKS + 1):
+        rate = bars.top * 10.0 ** (mark - LOG_DECADES) if bars.log else bars.top * mark / _MARKS
+        end = round(width * mark / _MARKS)
+        label = f"{units.rate(rate)}│"
+        if end - len(text) > len(label):
+            text += label.rjust(end - len(text))
+    return text
+
+
+def footer_line(
+    name: Part, figures: FlowTotals, units: Units, *, peak: bool, margin: int
+) -> tuple[list[Part], list[Part]]:
+    """One of the three lines: name, sum and peak at the left, the rates under their columns at the right.
+
+    `peak`: False where it was not followed; `margin`: cells right of the table's columns.
+    """
+    left: list[Part] = [
+        name,
+        ("cum: ", Tone.DIM),
+        f"{units.volume(figures.total_bytes):>{rate_cells(units)}}",
+        ("   peak: ", Tone.DIM),
+        f"{units.rate(figures.peak) if peak else NOT_KNOWN:>{rate_cells(units)}}",
+    ]
+    right: list[Part] = [("rates: ", Tone.DIM), *_rates(figures.rates, units), " " * margin]
+    return left, right
+
+
+def _rates(rates: Sequence[float], units: Units) -> list[Part]:
+    cells = rate_cells(units)
+    return [f" {units.rate(rate):>{cells}}" for rate in rates]

@@ -1,0 +1,270 @@
+"""The table of processes: its rows, what no process moved among them, their order and their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.model.flow_history import FlowHistory, FlowTable
+from netdash.model.process_history import Moved, OtherKind, OtherTraffic, ProcessHistory, ProcessRow
+from netdash.model.snapshot import Layer, Process, Snapshot
+from netdash.model.tables import Attribution
+from netdash.model.units import Units, count
+from netdash.ui.theme import Tone
+from netdash.ui.widgets.columns import Column
+from netdash.ui.widgets.line_table import Cell
+
+OTHER_NAMES: Final = {
+    OtherKind.FORWARDED: "forwarded traffic",
+    OtherKind.KERNEL: "kernel's own",
+    OtherKind.UNATTRIBUTED: "no process known",
+    OtherKind.GONE: "gone processes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficRow:
+    """One row: a process, or what no process moved."""
+
+    moved: Moved
+    connections: int
+    process: Process | None = None
+    other: OtherKind | None = None
+    exited: bool = False
+    present: bool = True
+
+    @property
+    def key(self) -> Hashable:
+        """Names the row for good."""
+        return (self.process.pid, self.process.start_ticks) if self.process else self.other
+
+    @property
+    def name(self) -> str:
+        """What the row is called."""
+        return self.process.name if self.process else OTHER_NAMES[self.other] if self.other else ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TakenProcesses:
+    """What rows are made of, as it was at one moment."""
+
+    rows: tuple[ProcessRow, ...]
+    others: Mapping[OtherKind, OtherTraffic]
+    known: Mapping[int, Process]
+    table: FlowTable
+    snapshot: Snapshot
+
+    @classmethod
+    def of(cls, processes: ProcessHistory, flows: FlowHistory, snapshot: Snapshot) -> TakenProcesses:
+        """What the histories hold now."""
+        return cls(processes.rows, processes.others, processes.known, flows.table, snapshot)
+
+
+def all_rows(taken: TakenProcesses) -> list[TrafficRow]:
+    """Every process, and what is no process's where there was any."""
+    rows = [_process_row(row, row.moved) for row in taken.rows]
+    return rows + [_other_row(other) for other in taken.others.values() if _matters(other.moved)]
+
+
+def interface_rows(taken: TakenProcesses, ifindex: int) -> list[TrafficRow]:
+    """The same of one interface alone, from its flows: rates of the last interval, totals since the start."""
+    snapshot, table = taken.snapshot, taken.table
+    past = np.flatnonzero(table.flows["ifindex"] == ifindex)
+    figures = [table.totals[:, past].astype(np.float64), table.rates[1][:, past]]
+    owners = _sums_by_owner(taken, table.flows, past, np.concatenate(figures))
+    now = np.flatnonzero(snapshot.flows["ifindex"] == ifindex)
+    kind = "payload" if snapshot.mode.layer == Layer.PAYLOAD else "bytes"
+    moved = np.maximum(np.stack([snapshot.flows[f"{direction}_{kind}"][now] for direction in ("rx", "tx")]), 0)
+    active = (moved > 0).any(axis=0, keepdims=True)
+    last = _sums_by_owner(taken, snapshot.flows, now, np.concatenate([moved, active]).astype(np.float64))
+    by_pid = {row.process.pid: row for row in taken.rows}
+    interval = snapshot.interval or 1.0
+    rows = []
+    for owner, (rx_total, tx_total, rx10, tx10) in owners.items():
+        rx, tx, connections = last.get(owner, (0.0, 0.0, 0.0))
+        each = Moved(int(rx_total), int(tx_total), rx / interval, tx / interval, rx10, tx10)
+        if isinstance(owner, OtherKind):
+            rows.append(_other_row(OtherTraffic(owner, each, int(connections))))
+        else:
+            rows.append(_process_row(by_pid[owner], each, int(connections)))
+    return rows
+
+
+def _process_row(row: ProcessRow, moved: Moved, connections: int | None = None) -> TrafficRow:
+    if connections is None:
+        connections = row.process.connections if row.present else 0
+    return TrafficRow(moved, connections, process=row.process, exited=row.exited_ns is not None, present=row.present)
+
+
+def _other_row(other: OtherTraffic) -> TrafficRow:
+    return TrafficRow(other.moved, other.connections, other=other.kind)
+
+
+def _matters(moved: Moved) -> bool:
+    return bool(moved.rx_total or moved.tx_total)
+
+
+_KIND_CODES: Final = {-1: OtherKind.UNATTRIBUTED, -2: OtherKind.FORWARDED, -3: OtherKind.KERNEL, -4: OtherKind.GONE}
+
+
+def _sums_by_owner(
+    taken: TakenProcesses, flows: NDArray[np.void], chosen: NDArray[np.intp], figures: NDArray[np.float64]
+) -> dict[int | OtherKind, list[float]]:
+    """Sums of `figures`, shape (k, len(chosen)), by pid, or by kind where no process with a row owns the flow."""
+    pids, attribution = flows["pid"][chosen].astype(np.int64), flows["attribution"][chosen]
+    with_row = np.isin(pids, [row.process.pid for row in taken.rows])
+    # A process that was known and has no row any more is gone; one that never had a row is not known.
+    owner = np.where(with_row, pids, np.where(np.isin(pids, list(taken.known)), -4, -1))
+    owner[attribution == Attribution.FORWARDED] = -2
+    owner[attribution == Attribution.KERNEL] = -3
+    owners, group = np.unique(owner, return_inverse=True)
+    sums = np.zeros((len(figures), len(owners)))
+    for row, figure in zip(sums, figures, strict=True):
+        np.add.at(row, group, figure)
+    return {_KIND_CODES.get(code, code): column for code, column in zip(owners.tolist(), sums.T.tolist(), strict=True)}
+
+
+def total_of(rows: Iterable[TrafficRow]) -> Moved:
+    """The sum of all rows; what is not known adds nothing, and where nothing is known the sum is not known."""
+
+    def add(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) if known else None
+
+    moved = [row.moved for row in rows]
+    rx_total, tx_total = add(m.rx_total for m in moved), add(m.tx_total for m in moved)
+    return Moved(
+        None if rx_total is None else int(rx_total),
+        None if tx_total is None else int(tx_total),
+        add(m.rx_rate for m in moved),
+        add(m.tx_rate for m in moved),
+        add(m.rx_rate10 for m in moved),
+        add(m.tx_rate10 for m in moved),
+    )
+
+
+def _sum(first: float | None, second: float | None) -> float:
+    return (first or 0.0) + (second or 0.0)
+
+
+_SORTS: Final[dict[str, Callable[[TrafficRow], tuple[float | int | str, ...]]]] = {
+    "rx": lambda row: (row.moved.rx_rate or 0.0, row.moved.rx_rate10 or 0.0, row.moved.rx_total or 0),
+    "tx": lambda row: (row.moved.tx_rate or 0.0, row.moved.tx_rate10 or 0.0, row.moved.tx_total or 0),
+    "rx10": lambda row: (row.moved.rx_rate10 or 0.0,),
+    "tx10": lambda row: (row.moved.tx_rate10 or 0.0,),
+    "rx_total": lambda row: (row.moved.rx_total or 0,),
+    "tx_total": lambda row: (row.moved.tx_total or 0,),
+    "rate": lambda row: (
+        _sum(row.moved.rx_rate, row.moved.tx_rate),
+        _sum(row.moved.rx_rate10, row.moved.tx_rate10),
+        _sum(row.moved.rx_total, row.moved.tx_total),
+    ),
+    "total": lambda row: (_sum(row.moved.rx_total, row.moved.tx_total),),
+    "connections": lambda row: (row.connections,),
+    "name": lambda row: (row.name.casefold(), row.process.pid if row.process else 0),
+    "user": lambda row: (row.process.user if row.process else "",),
+    "pid": lambda row: (row.process.pid if row.process else -1,),
+    "unit": lambda row: (_unit(row.process),),
+}
+SORTABLE: Final = frozenset(_SORTS)
+FROM_A_TO_Z: Final = frozenset({"name", "user", "pid", "unit"})
+"""Columns that are read from the smallest; figures are read from the largest."""
+
+
+def order_rows(rows: Iterable[TrafficRow], sort: str, descending: bool) -> list[TrafficRow]:
+    """The rows by a column; equal ones by pid."""
+    by_pid = sorted(rows, key=lambda row: row.process.pid if row.process else 1 << 32)
+    return sorted(by_pid, key=_SORTS[sort], reverse=descending)
+
+
+class ProcessTable:
+    """TableModel of processes."""
+
+    def __init__(self, rows: Sequence[TrafficRow], units: Units, *, commands: bool, width: int) -> None:
+        """`commands`: whole command lines instead of names; `width`: cells of the table."""
+        self._rows = rows
+        self._units = units
+        self._commands = commands
+        self.columns = _columns(units, commands=commands, width=width)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def key(self, index: int) -> Hashable:
+        """Pid and start, or the kind of what no process moved."""
+        return self._rows[index].key
+
+    def find(self, key: Hashable) -> int | None:
+        """Row of a key."""
+        return next((i for i, row in enumerate(self._rows) if row.key == key), None)
+
+    def bar(self, index: int) -> float | None:
+        """No bars."""
+        return None
+
+    def cells(self, index: int) -> Sequence[Cell]:
+        """One row of text."""
+        row = self._rows[index]
+        process = row.process
+        quiet = Tone.NORMAL if row.present and not row.exited else Tone.EXITED
+        return (
+            (str(process.pid) if process else "", quiet),
+            (process.user if process else "", quiet if quiet is Tone.EXITED else Tone.DIM),
+            self._name(row, quiet),
+            (_unit(process), Tone.EXITED if quiet is Tone.EXITED else Tone.DIM),
+            (count(row.connections), Tone.NORMAL if row.connections else Tone.DIM),
+            *_figures(row.moved, self._units, quiet).values(),
+        )
+
+    def _name(self, row: TrafficRow, quiet: Tone) -> Cell:
+        if row.process is None:
+            return f"* {row.name}", Tone.WARN if row.other is OtherKind.UNATTRIBUTED else Tone.DIM
+        name = (row.process.command or row.process.name) if self._commands else row.process.name
+        mark = "exited: " if row.exited else "no socket: " if not row.present else ""
+        return mark + name, Tone.ACCENT if quiet is Tone.NORMAL else quiet
+
+
+def _unit(process: Process | None) -> str:
+    return "" if process is None else process.container or process.unit or ""
+
+
+def _figures(moved: Moved, units: Units, tone: Tone) -> dict[str, tuple[str, Tone]]:
+    """The cells of figures by the keys of their columns, in their order; `tone`: of totals."""
+    return {
+        "rx": _figure(units.rate(moved.rx_rate), moved.rx_rate, Tone.RX),
+        "tx": _figure(units.rate(moved.tx_rate), moved.tx_rate, Tone.TX),
+        "rx10": _figure(units.rate(moved.rx_rate10), moved.rx_rate10, Tone.RX),
+        "tx10": _figure(units.rate(moved.tx_rate10), moved.tx_rate10, Tone.TX),
+        "rx_total": _figure(units.volume(moved.rx_total), moved.rx_total, tone),
+        "tx_total": _figure(units.volume(moved.tx_total), moved.tx_total, tone),
+    }
+
+
+def _figure(text: str, value: float | None, tone: Tone) -> tuple[str, Tone]:
+    return text, tone if value else Tone.DIM
+
+
+def total_row(total: Moved, units: Units) -> dict[str, tuple[str, Tone]]:
+    """The figures of a sum by the keys of their columns."""
+    return _figures(total, units, Tone.NORMAL)
+
+
+def _columns(units: Units, *, commands: bool, width: int) -> tuple[Column, ...]:
+    cells = 7 if units.iec else 6
+    return (
+        Column("pid", "pid", 7, "right"),
+        Column("user", "user", 8 if width < 100 else 12, priority=1),
+        Column("name", "command" if commands else "process", 14, flexible=True),
+        Column("unit", "unit/container", 14, priority=2, flexible=width >= 120, widest=20 if width < 160 else 40),
+        Column("connections", "conn", 5, "right"),
+        Column("rx", "▼ rate", cells + 1, "right"),
+        Column("tx", "▲ rate", cells + 1, "right"),
+        Column("rx10", "▼ 10 s", cells + 1, "right", priority=3),
+        Column("tx10", "▲ 10 s", cells + 1, "right", priority=3),
+        Column("rx_total", "▼ total", cells + 2, "right"),
+        Column("tx_total", "▲ total", cells + 2, "right"),
+    )

@@ -1,0 +1,188 @@
+"""The Processes view: what each process moves, and what no process does, so that the sum is complete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar, Final
+
+from textual import on
+from textual.app import ComposeResult
+
+from netdash.model.snapshot import Layer
+from netdash.ui.keymap import KeyBinding
+from netdash.ui.state import DashboardState, ProcessScope, Scope
+from netdash.ui.theme import Tone
+from netdash.ui.view import View
+from netdash.ui.views.process_rows import (
+    FROM_A_TO_Z,
+    SORTABLE,
+    ProcessTable,
+    TakenProcesses,
+    TrafficRow,
+    all_rows,
+    interface_rows,
+    order_rows,
+    total_of,
+    total_row,
+)
+from netdash.ui.widgets.columns import place_columns
+from netdash.ui.widgets.line_table import LineTable
+from netdash.ui.widgets.text_line import Part, TextLine
+
+_SUMMED_AT_ONCE: Final = 20_000
+"""With more flows than this they are summed up in a thread, so that no key waits."""
+
+
+class ProcessesView(View):
+    """Processes with their rates, as nethogs shows them, and the sum of all."""
+
+    DEFAULT_CSS = """
+    ProcessesView #process-table { scrollbar-gutter: stable; }
+    ProcessesView #process-total { background: $panel; }
+    """
+
+    title: ClassVar[str] = "Processes"
+    view_id: ClassVar[str] = "processes"
+    keys: ClassVar[tuple[KeyBinding, ...]] = (
+        KeyBinding("processes.open", "enter", "open", "flows of it", "Go to the flows of the process"),
+        KeyBinding("processes.sort_received", "r", "sort('rx')", "received", "Sort by what is received"),
+        KeyBinding("processes.sort_sent", "s", "sort('tx')", "sent", "Sort by what is sent"),
+        KeyBinding("processes.sort_both", "b", "sort('rate')", "both", "Sort by received and sent together"),
+        KeyBinding("processes.sort_total", "T", "sort('total')", "total", "Sort by bytes since the start"),
+        KeyBinding("processes.sort_name", "N", "sort('name')", "name", "Sort by name"),
+        KeyBinding("processes.commands", "l", "commands", "command", "Command lines or names"),
+        KeyBinding("processes.reverse", "R", "reverse", "", "Reverse the order"),
+    )
+
+    def __init__(self, state: DashboardState) -> None:
+        super().__init__(state)
+        self._taken: TakenProcesses | None = None
+        self._rows: list[TrafficRow] = []
+        self._sort = "rate"
+        self._descending = True
+        self._commands = False
+
+    def compose(self) -> ComposeResult:
+        """The table and its sum."""
+        yield LineTable(id="process-table")
+        yield TextLine(id="process-total")
+
+    def on_mount(self) -> None:
+        """Before the first snapshot there is nothing to show but that."""
+        self._draw()
+
+    def on_resize(self) -> None:
+        """The columns depend on the width."""
+        self._draw()
+
+    def receive(self, state: DashboardState) -> None:
+        """Takes the processes of the newest snapshot."""
+        if state.snapshot is not None:
+            self._taken = TakenProcesses.of(state.histories.processes, state.histories.flows, state.snapshot)
+            self._make_rows()
+
+    def redraw(self, state: DashboardState) -> None:
+        """Draws what was taken last."""
+        self._make_rows()
+
+    def _make_rows(self) -> None:
+        """The rows of the scope from what was taken: at once, or in a thread where many flows must be summed up."""
+        taken, scope = self._taken, self.state.scope.interface
+        if taken is None:
+            return
+        if scope is None:
+            self._show(all_rows(taken))
+            return
+        work = partial(interface_rows, taken, scope.index)
+        if len(taken.table) <= _SUMMED_AT_ONCE:
+            self._show(work())
+        else:
+            # Exclusive: of several that are wanted while one is summed up, the last is shown.
+            self.run_worker(self._show_later(work), exclusive=True, group="rows")
+
+    async def _show_later(self, work: Callable[[], list[TrafficRow]]) -> None:
+        self._show(await asyncio.to_thread(work))
+
+    def _show(self, rows: list[TrafficRow]) -> None:
+        process = self.state.scope.process
+        if process is not None:
+            rows = [row for row in rows if row.key == (process.pid, process.start_ticks)]
+        self._rows = rows
+        self._draw()
+
+    def _draw(self) -> None:
+        rows = order_rows(self._rows, self._sort, self._descending)
+        table = self.query_one(LineTable)
+        table.show(
+            ProcessTable(rows, self.state.units, commands=self._commands, width=self.size.width),
+            sort=self._sort,
+            descending=self._descending,
+            empty_text=self._empty_text(),
+        )
+        self._draw_total(rows, table)
+
+    def _empty_text(self) -> str:
+        if self._taken is None:
+            return "waiting for the first interval"
+        trail = self.state.scope.trail
+        return f"nothing was moved by any process: {trail}" if trail else "no process has a network socket"
+
+    def _draw_total(self, rows: Sequence[TrafficRow], table: LineTable) -> None:
+        """The sum of all rows, its figures below those of the rows."""
+        total = total_row(total_of(rows), self.state.units)
+        layer = "TCP payload" if self.state.layer == Layer.PAYLOAD else "wire bytes"
+        exited = sum(row.exited for row in rows)
+        left: list[Part] = [
+            f" TOTAL {layer}",
+            (f", {sum(row.process is not None for row in rows)} processes", Tone.DIM),
+        ]
+        if exited:
+            left.append((f", {exited} exited", Tone.DIM))
+        if self._sort in ("rate", "total"):
+            left.append((f", by ▼+▲ {self._sort}", Tone.DIM))
+        margin = table.styles.scrollbar_size_vertical
+        right: list[Part] = []
+        for placed in place_columns(table.model.columns, self.size.width - margin):
+            if placed.column.key in total:
+                text, tone = total[placed.column.key]
+                right.append((f" {text:>{placed.width}}", tone))
+        self.query_one(TextLine).show(left, [*right, " " * margin])
+
+    @on(LineTable.SortRequested)
+    def _on_sort_requested(self, message: LineTable.SortRequested) -> None:
+        if message.column_key in SORTABLE:
+            self.action_sort(message.column_key)
+
+    @on(LineTable.Selected)
+    def _on_selected(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        """Limits the dashboard to the process under the cursor and shows its flows."""
+        key = self.query_one(LineTable).cursor_key
+        row = next((row for row in self._rows if row.key == key), None)
+        if row is None:
+            return
+        if row.process is None:
+            self.post_message(self.Notice(f"{row.name}: no process to look into"))
+            return
+        process = row.process
+        scope = Scope(self.state.scope.interface, ProcessScope(process.pid, process.start_ticks, process.name))
+        self.post_message(self.ScopeRequested(scope, "flows"))
+
+    def action_sort(self, column: str) -> None:
+        """Sorts by a column."""
+        self._sort, self._descending = column, column not in FROM_A_TO_Z
+        self._draw()
+
+    def action_reverse(self) -> None:
+        """Turns the order round."""
+        self._descending = not self._descending
+        self._draw()
+
+    def action_commands(self) -> None:
+        """Command lines or names."""
+        self._commands = not self._commands
+        self._draw()

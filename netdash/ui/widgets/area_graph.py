@@ -1,0 +1,188 @@
+"""Scrolling graph of two rates: what came in upwards, what went out downwards, the newest sample at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from netdash.model.units import Units
+from netdash.ui.text import fit
+from netdash.ui.theme import Tone, palette_of
+from netdash.ui.widgets.scale import Scale, time_labels
+
+LABEL_CELLS: Final = 8
+_DOTS: Final = 4
+"""Levels in a cell: the rows of a braille pattern, or the characters of `_ASCII_UP`."""
+
+
+def _braille(left: Sequence[int], right: Sequence[int]) -> tuple[tuple[str, ...], ...]:
+    """Characters by filled dots of the left and the right column, in the order in which the dots fill."""
+    lefts = list(accumulate(left, initial=0))
+    rights = list(accumulate(right, initial=0))
+    # A blank cell is a plain space: one byte instead of three, and every font has it.
+    return tuple(tuple(chr(0x2800 + a + b) if a + b else " " for b in rights) for a in lefts)
+
+
+# Dot numbering: Unicode Standard, chapter 21.1 "Braille"; bit n-1 is dot n.
+_UP: Final = _braille((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
+_DOWN: Final = _braille((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
+_ASCII_UP: Final = " .:|#"
+_ASCII_DOWN: Final = " '\"|#"
+
+
+class Halves(NamedTuple):
+    """How the lines of a graph are shared out."""
+
+    rx: int
+    tx: int
+    axis: int
+
+
+def halves(height: int) -> Halves:
+    """Lines for what came in, for what went out, and for the time axis (0 or 1)."""
+    axis = 1 if height >= 5 else 0
+    rx = (height - axis + 1) // 2
+    return Halves(rx, height - axis - rx, axis)
+
+
+class AreaGraph(Widget):
+    """The graph; two samples a cell in braille, one in ASCII. The scales of both directions are their own."""
+
+    DEFAULT_CSS = """
+    AreaGraph { height: 1fr; width: 1fr; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._rx: Sequence[float] = ()
+        self._tx: Sequence[float] = ()
+        self._times: Sequence[float] = ()
+        self._units = Units()
+        self._rx_scale = Scale()
+        self._tx_scale = Scale()
+        self._lines: list[Strip] = []
+
+    def show(self, rx: Sequence[float], tx: Sequence[float], *, times: Sequence[float], units: Units) -> None:
+        """Draws rates in bytes per second, the oldest first; NaN leaves a gap.
+
+        `times`: seconds of any clock, one per sample. Old samples that have no room are not drawn. Lines that look as
+        before are not drawn again.
+        """
+        self._rx, self._tx, self._times, self._units = rx, tx, times, units
+        before, self._lines = self._lines, self._draw()
+        if len(before) != len(self._lines):
+            self.refresh()
+            return
+        width = self.size.width
+        changed = [Region(0, y, width, 1) for y, line in enumerate(self._lines) if line != before[y]]
+        if changed:
+            self.refresh(*changed)
+
+    def reset_scale(self) -> None:
+        """Forgets the scales: the next samples are of something else."""
+        self._rx_scale, self._tx_scale = Scale(), Scale()
+
+    def notify_style_update(self) -> None:
+        """The colours may be others now."""
+        super().notify_style_update()
+        self._lines = []
+
+    def on_resize(self) -> None:
+        """All lines are drawn anew."""
+        self._lines = []
+
+    @property
+    def capacity(self) -> int:
+        """Samples that fit in the graph now."""
+        per_cell = 1 if palette_of(self.app).ascii_only else 2
+        return max(0, self.size.width - LABEL_CELLS) * per_cell
+
+    def render_line(self, y: int) -> Strip:
+        """A line that was drawn when the samples came."""
+        if not self._lines:
+            self._lines = self._draw()
+        return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, self.rich_style)
+
+    def _draw(self) -> list[Strip]:
+        width, height = self.size
+        if width <= LABEL_CELLS or height < 2:
+            return [Strip.blank(width, self.rich_style)] * height
+        room = halves(height)
+        capacity = self.capacity
+        rx, tx = (_last(samples, capacity) for samples in (self._rx, self._tx))
+        lines = self._half(rx, self._rx_scale, room.rx, upwards=True)
+        lines += self._half(tx, self._tx_scale, room.tx, upwards=False)
+        if room.axis:
+            lines.append(self._time_axis(width, capacity))
+        return lines
+
+    def _half(self, samples: Sequence[float], scale: Scale, rows: int, *, upwards: bool) -> list[Strip]:
+        """The lines of one direction from top to bottom."""
+        palette = palette_of(self.app)
+        ascii_only = palette.ascii_only
+        top = scale.fit(max((v for v in samples if v == v), default=0.0), self._units)
+        levels = [_level(v, top, rows * _DOTS) for v in samples]
+        gradient = palette.rx_gradient if upwards else palette.tx_gradient
+        label_style = self.rich_style + palette.tones[Tone.RX if upwards else Tone.TX]
+        axis_style = self.rich_style + palette.tones[Tone.DIM]
+        lines: list[Strip] = []
+        for row in range(rows):
+            distance = rows - 1 - row if upwards else row
+            cells = [min(_DOTS, max(0, level - distance * _DOTS)) for level in levels]
+            if ascii_only:
+                marks = _ASCII_UP if upwards else _ASCII_DOWN
+                text = "".join([marks[cell] for cell in cells])
+            else:
+                patterns = _UP if upwards else _DOWN
+                text = "".join([patterns[a][b] for a, b in zip(cells[::2], cells[1::2], strict=True)])
+            style = gradient[distance * len(gradient) // rows]
+            label = self._label(top, distance, rows, upwards)
+            lines.append(
+                Strip(
+                    [
+                        Segment(fit(label, LABEL_CELLS - 1, "right", ascii_only=ascii_only), label_style),
+                        Segment("|" if ascii_only else "│", axis_style),
+                        Segment(text, self.rich_style + style),
+                    ],
+                    LABEL_CELLS + len(text),
+                )
+            )
+        return lines
+
+    def _label(self, top: float, distance: int, rows: int, upwards: bool) -> str:
+        """What stands at the axis `distance` lines from the middle."""
+        if distance == rows - 1:
+            return self._units.rate(top)
+        # The middle of the scale is the upper (lower) edge of the line where half of the lines are full.
+        if rows >= 4 and rows % 2 == 0 and distance == rows // 2 - 1:
+            return self._units.rate(top / 2)
+        return "0" if upwards and distance == 0 and rows >= 3 else ""
+
+    def _time_axis(self, width: int, capacity: int) -> Strip:
+        palette = palette_of(self.app)
+        per_cell = 1 if palette.ascii_only else 2
+        labels = time_labels(_last_times(self._times, capacity), per_cell, width - LABEL_CELLS)
+        return Strip([Segment(" " * LABEL_CELLS + labels, self.rich_style + palette.tones[Tone.DIM])], width)
+
+
+def _level(value: float, top: float, levels: int) -> int:
+    """Filled levels of `levels`; any traffic at all fills one. NaN fills none."""
+    if not value > 0:
+        return 0
+    return max(1, min(levels, round(value / top * levels)))
+
+
+def _last(samples: Sequence[float], count: int) -> list[float]:
+    """The last `count` samples, with gaps in front where there are fewer."""
+    kept = [float(v) for v in samples[-count:]] if count else []
+    return [float("nan")] * (count - len(kept)) + kept
+
+
+def _last_times(times: Sequence[float], count: int) -> Sequence[float]:
+    return times[-count:] if count else ()

@@ -1,0 +1,78 @@
+"""The first line: host, scope, total rates, how it is measured, what was missed, and when."""
+
+from __future__ import annotations
+
+import time
+
+from rich.style import Style
+
+from netdash.model.units import count
+from netdash.ui.state import DashboardState
+from netdash.ui.text import width_of
+from netdash.ui.theme import Palette, Tone
+from netdash.ui.totals import headline_rates
+from netdash.ui.widgets.text_line import Part, TextLine
+
+_HOST_CELLS = 20
+_SCOPE_CELLS = 40
+
+
+class HeaderLine(TextLine):
+    """Says what all figures of the screen are of."""
+
+    def line_style(self, palette: Palette) -> Style | None:
+        """A bar across the screen."""
+        return palette.header
+
+    def draw(self, state: DashboardState, silent_seconds: int = 0) -> None:
+        """Draws the newest snapshot's headline; `silent_seconds`: how long none has come, 0 = all is well.
+
+        What matters least is left out where there is no room: the interval, then how it is measured, then the time.
+        """
+        subject = self._subject(state)
+        marks = self._marks(state, silent_seconds)
+        extras = self._extras(state)
+        while extras and _cells([*subject, *marks, *(part for _, part in extras)]) >= self.size.width:
+            extras.remove(min(extras, key=lambda extra: extra[0]))
+        self.show(subject, [*marks, *(part for _, part in extras)])
+
+    def _subject(self, state: DashboardState) -> list[Part]:
+        snapshot = state.snapshot
+        host = snapshot.host if snapshot else "netdash"
+        patterns = state.options.interfaces.patterns
+        scope = state.scope.trail or (", ".join(patterns) if patterns else "all interfaces")
+        parts: list[Part] = [(f" {_short(host, _HOST_CELLS)}", Tone.ACCENT), f" {_short(scope, _SCOPE_CELLS)}  "]
+        if snapshot is None:
+            return [*parts, ("waiting for the first figures", Tone.DIM)]
+        rates = headline_rates(snapshot, state.options.interfaces, state.scope)
+        parts.append((f"▼ {state.units.rate_per_second(rates.rx)}", Tone.RX))
+        parts.append((f"  ▲ {state.units.rate_per_second(rates.tx)}", Tone.TX))
+        return parts
+
+    def _marks(self, state: DashboardState, silent_seconds: int) -> list[Part]:
+        """What must not be overlooked."""
+        marks: list[Part] = []
+        if silent_seconds:
+            marks.append((f" no data for {silent_seconds} s ", Tone.BAD))
+        if state.paused:
+            marks.append((" PAUSED ", Tone.WARN))
+        if state.lost_packets:
+            marks.append((f" lost {count(state.lost_packets)} ", Tone.BAD))
+        return marks
+
+    def _extras(self, state: DashboardState) -> list[tuple[int, Part]]:
+        """What may be left out, the least important with the lowest number."""
+        snapshot = state.snapshot
+        if snapshot is None:
+            return []
+        mode = f" {snapshot.mode.flows}/{snapshot.mode.processes} "
+        clock = time.strftime(" %H:%M:%S ", time.localtime(snapshot.time))
+        return [(1, (mode, Tone.DIM)), (0, (f" {state.interval_seconds:g}s ", Tone.DIM)), (2, clock)]
+
+
+def _cells(parts: list[Part]) -> int:
+    return sum(width_of(part if isinstance(part, str) else part[0]) for part in parts)
+
+
+def _short(text: str, cells: int) -> str:
+    return text if width_of(text) <= cells else text[: cells - 1] + "…"

@@ -1,0 +1,369 @@
+"""A table of any length that formats and redraws only what is seen and changed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import ClassVar, Final, Literal, NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from netdash.ui.text import fit, width_of
+from netdash.ui.theme import Palette, Tone, palette_of
+from netdash.ui.widgets.columns import Column, PlacedColumn, place_columns
+from netdash.ui.widgets.table_model import Cell, NoRows, TableModel
+
+__all__ = ["Cell", "Column", "LineTable", "TableModel", "Tone"]
+
+_HEADER_LINES: Final = 1
+_Lit = Literal["plain", "cursor", "idle cursor"]
+
+
+class _RowImage(NamedTuple):
+    """What a line shows; lines of equal images need no redraw."""
+
+    cells: tuple[Cell, ...]
+    bar_cells: int
+    lit: _Lit
+
+
+class LineTable(ScrollView, can_focus=True):
+    """A table with a cursor row, its own title line and bars behind rows.
+
+    Until the cursor is moved it stays on the first row; from then on it stays with its row (`TableModel.key`).
+    """
+
+    DEFAULT_CSS = """
+    LineTable { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    """
+    BINDINGS: ClassVar = [
+        Binding("up,k", "move(-1)", "Row up", show=False, id="table.up"),
+        Binding("down,j", "move(1)", "Row down", show=False, id="table.down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down"),
+        Binding("home", "first", "First row", show=False, id="table.first"),
+        Binding("end", "last", "Last row", show=False, id="table.last"),
+        Binding("enter", "select", "Choose the row", show=False, id="table.select"),
+    ]
+
+    class _RowMessage(Message):
+        def __init__(self, table: LineTable, key: Hashable) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> LineTable:
+            """The table that sent it."""
+            return self.table
+
+    class Highlighted(_RowMessage, namespace="line_table"):
+        """The cursor went to the row `key`."""
+
+    class Selected(_RowMessage, namespace="line_table"):
+        """Enter, or a second click, on the row `key`."""
+
+    class SortRequested(Message, namespace="line_table"):
+        """A click on the title of the column `column_key`."""
+
+        def __init__(self, table: LineTable, column_key: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column_key = column_key
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._model: TableModel = NoRows()
+        self._sort: str | None = None
+        self._descending = True
+        self._empty_text = ""
+        self._cursor = 0
+        self._cursor_key: Hashable | None = None
+        self._pinned = False
+        self._placed: list[PlacedColumn] = []
+        self._placed_for: tuple[Sequence[Column], int] | None = None
+        self._images: dict[int, _RowImage] = {}
+
+    @property
+    def model(self) -> TableModel:
+        """What is shown now."""
+        return self._model
+
+    @property
+    def cursor_key(self) -> Hashable | None:
+        """Key of the cursor's row; None in an empty table."""
+        return self._cursor_key
+
+    @property
+    def cursor_index(self) -> int:
+        """The cursor's row."""
+        return self._cursor
+
+    def show(
+        self, model: TableModel, *, sort: str | None = None, descending: bool = True, empty_text: str = ""
+    ) -> None:
+        """Shows `model`, sorted by the column of key `sort` (the caller sorts; the table marks the title).
+
+        Redraws only cells that look different from before. `empty_text` stands in a table without rows.
+        """
+        heading_changed = (sort, descending) != (self._sort, self._descending) or model.columns != self._model.columns
+        was_empty = not len(self._model)
+        before = self._images
+        offset_before = self.scroll_offset.y
+        self._model, self._sort, self._descending, self._empty_text = model, sort, descending, empty_text
+        self._images = {}
+        highlighted = self._find_cursor()
+        lines = len(model) + _HEADER_LINES
+        if self.virtual_size.height != lines:
+            self.virtual_size = Size(1, lines)
+        if highlighted and self._cursor_key is not None:
+            self.post_message(self.Highlighted(self, self._cursor_key))
+        if self._pinned:
+            self._scroll_to_cursor()
+        if heading_changed or was_empty or not len(model) or offset_before != self.scroll_offset.y:
+            self.refresh()
+        else:
+            self._refresh_changes(before)
+
+    def select(self, key: Hashable) -> bool:
+        """Puts the cursor on the row `key` and keeps it there. False when there is no such row."""
+        index = self._model.find(key)
+        if index is None:
+            return False
+        self._put_cursor(index)
+        return True
+
+    def _find_cursor(self) -> bool:
+        """Puts the cursor where its row went. True when it stands on another row than before."""
+        length = len(self._model)
+        key_before = self._cursor_key
+        if not length:
+            self._cursor, self._cursor_key = 0, None
+            return False
+        found = self._model.find(key_before) if self._pinned and key_before is not None else None
+        if found is not None:
+            self._cursor = found
+        else:
+            self._cursor = min(self._cursor, length - 1) if self._pinned else 0
+        self._cursor_key = self._model.key(self._cursor)
+        return self._cursor_key != key_before
+
+    def _put_cursor(self, index: int) -> None:
+        """Moves the cursor to the entry at `index`, by the user's wish."""
+        length = len(self._model)
+        if not length:
+            return
+        self._pinned = True
+        index = max(0, min(length - 1, index))
+        key = self._model.key(index)
+        while index > 0 and self._model.key(index - 1) == key:
+            index -= 1
+        if index == self._cursor and key == self._cursor_key:
+            return
+        before, self._images = self._images, {}
+        self._cursor, self._cursor_key = index, key
+        offset = self.scroll_offset.y
+        self._scroll_to_cursor()
+        if offset == self.scroll_offset.y:
+            self._refresh_changes(before)
+        self.post_message(self.Highlighted(self, key))
+
+    def _entry_end(self, index: int) -> int:
+        """Index after the last line of the entry at `index`."""
+        key = self._model.key(index)
+        end = index + 1
+        while end < len(self._model) and self._model.key(end) == key:
+            end += 1
+        return end
+
+    def action_move(self, step: int) -> None:
+        """Cursor one entry up or down."""
+        if len(self._model):
+            self._put_cursor(self._cursor - 1 if step < 0 else self._entry_end(self._cursor))
+
+    def action_page(self, step: int) -> None:
+        """Cursor one page up or down."""
+        self._put_cursor(self._cursor + step * max(1, self._body_lines - 1))
+
+    def action_first(self) -> None:
+        """Cursor to the first row, where it stays again whatever comes up there."""
+        self._put_cursor(0)
+        self._pinned = False
+
+    def action_last(self) -> None:
+        """Cursor to the last row."""
+        self._put_cursor(len(self._model) - 1)
+
+    def action_select(self) -> None:
+        """Chooses the cursor's row."""
+        if self._cursor_key is not None:
+            self.post_message(self.Selected(self, self._cursor_key))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor, a second one chooses the row; a click on a title asks for that order."""
+        if event.y < _HEADER_LINES:
+            for column in self._columns():
+                if column.x <= event.x < column.x + column.width:
+                    self.post_message(self.SortRequested(self, column.column.key))
+            return
+        index = event.y - _HEADER_LINES + self.scroll_offset.y
+        if index < len(self._model):
+            self._put_cursor(index)
+            if event.chain >= 2:
+                self.action_select()
+
+    def on_focus(self) -> None:
+        """The cursor looks different with the focus."""
+        self._redraw()
+
+    def on_blur(self) -> None:
+        """The cursor looks different without the focus."""
+        self._redraw()
+
+    def on_resize(self) -> None:
+        """The columns are placed anew and the cursor stays in sight."""
+        self._redraw()
+        if self._pinned:
+            self._scroll_to_cursor()
+
+    def _redraw(self) -> None:
+        self._images = {}
+        self.refresh()
+
+    @property
+    def _body_lines(self) -> int:
+        return max(0, self.scrollable_content_region.height - _HEADER_LINES)
+
+    def _scroll_to_cursor(self) -> None:
+        top = self.scroll_offset.y
+        end = self._entry_end(self._cursor) if len(self._model) else 0
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False)
+        elif self._body_lines and end > top + self._body_lines:
+            self.scroll_to(y=end - self._body_lines, animate=False)
+
+    def _columns(self) -> list[PlacedColumn]:
+        """The columns that fit, where they stand."""
+        columns, width = self._model.columns, self.scrollable_content_region.width
+        if self._placed_for != (columns, width):
+            self._placed_for = (columns, width)
+            self._placed = place_columns(columns, width)
+        return self._placed
+
+    def _image(self, index: int) -> _RowImage:
+        """What the row at `index` looks like; asked of the model once per `show`."""
+        image = self._images.get(index)
+        if image is None:
+            share = self._model.bar(index)
+            width = self.scrollable_content_region.width
+            bar_cells = 0 if share is None else round(max(0.0, min(1.0, share)) * width)
+            lit: _Lit = "plain"
+            if self._model.key(index) == self._cursor_key:
+                lit = "cursor" if self.has_focus else "idle cursor"
+            image = self._images[index] = _RowImage(tuple(self._model.cells(index)), bar_cells, lit)
+        return image
+
+    def _refresh_changes(self, before: dict[int, _RowImage]) -> None:
+        """Asks for a redraw of the regions of visible lines that differ from `before`."""
+        regions: list[Region] = []
+        top = self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        for y in range(self._body_lines):
+            index = top + y
+            old = before.get(index)
+            if index >= len(self._model):
+                if old is not None:
+                    regions.append(Region(0, y + _HEADER_LINES, width, 1))
+                continue
+            new = self._image(index)
+            if old is None or old.lit != new.lit or len(old.cells) != len(new.cells):
+                regions.append(Region(0, y + _HEADER_LINES, width, 1))
+            elif old != new:
+                regions += [Region(x, y + _HEADER_LINES, end - x, 1) for x, end in self._changed_spans(old, new)]
+        if regions:
+            self.refresh(*regions)
+
+    def _changed_spans(self, old: _RowImage, new: _RowImage) -> list[tuple[int, int]]:
+        """First cell and end of what differs between two images of a line; neighbouring columns as one."""
+        spans = [
+            (placed.x, placed.x + placed.width)
+            for placed in self._columns()
+            if old.cells[placed.source] != new.cells[placed.source]
+        ]
+        if old.bar_cells != new.bar_cells:
+            spans.append((min(old.bar_cells, new.bar_cells), max(old.bar_cells, new.bar_cells)))
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted(spans):
+            if merged and start <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+            else:
+                merged.append((start, end))
+        return merged
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the table: the titles, then the rows in sight."""
+        width = self.scrollable_content_region.width
+        palette = palette_of(self.app)
+        base = self.rich_style
+        if y < _HEADER_LINES:
+            return self._title_line(width, palette, base)
+        index = y - _HEADER_LINES + self.scroll_offset.y
+        if index < len(self._model):
+            return self._row_line(index, width, palette, base)
+        if not len(self._model) and y == _HEADER_LINES + 1 and self._empty_text:
+            text = fit("  " + self._empty_text, width, ascii_only=palette.ascii_only)
+            return Strip([Segment(text, base + palette.tones[Tone.DIM])], width)
+        return Strip.blank(width, base)
+
+    def _title_line(self, width: int, palette: Palette, base: Style) -> Strip:
+        write = partial(fit, ascii_only=palette.ascii_only)
+        texts: list[str] = []
+        x = 0
+        for placed in self._columns():
+            title = placed.column.title
+            if placed.column.key == self._sort:
+                mark = "▼" if self._descending else "▲"
+                title = mark + title if placed.column.align == "right" else title + mark
+            texts.append(" " * (placed.x - x) + write(title, placed.width, placed.column.align))
+            x = placed.x + placed.width
+        text = "".join(texts)
+        text += " " * (width - width_of(text))
+        return Strip([Segment(text, base + palette.title)], width_of(text)).crop(0, width)
+
+    def _row_line(self, index: int, width: int, palette: Palette, base: Style) -> Strip:
+        image = self._image(index)
+        write = partial(fit, ascii_only=palette.ascii_only)
+        tones = palette.tones
+        segments: list[Segment] = []
+        x = 0
+        for placed in self._columns():
+            cell = image.cells[placed.source]
+            text, tone = cell if isinstance(cell, tuple) else (cell, Tone.NORMAL)
+            if placed.x > x:
+                segments.append(Segment(" " * (placed.x - x), base))
+            segments.append(Segment(write(text, placed.width, placed.column.align), base + tones[tone]))
+            x = placed.x + placed.width
+        if x < width:
+            segments.append(Segment(" " * (width - x), base))
+        strip = Strip(segments).crop(0, width)
+        lit = palette.cursor if image.lit == "cursor" else palette.idle_cursor if image.lit == "idle cursor" else None
+        bar = palette.cursor_bar if lit else palette.bar
+        if not image.bar_cells:
+            return _laid_over(strip, lit)
+        parts = strip.divide([image.bar_cells, width]) if image.bar_cells < width else [strip]
+        laid = [_laid_over(part, style) for part, style in zip(parts, (bar, lit), strict=False)]
+        return Strip.join(laid)
+
+
+def _laid_over(strip: Strip, style: Style | None) -> Strip:
+    """`strip` with `style` over its own styles."""
+    if style is None:
+        return strip
+    return Strip(list(Segment.apply_style(strip, post_style=style)), strip.cell_length)

@@ -1,0 +1,46 @@
+"""Dashboards that look the same wherever the tests run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from textual.pilot import Pilot
+
+from netdash.model.snapshot import Snapshot
+from netdash.options import Options
+from netdash.ui.app import Dashboard
+from netdash.ui.theme import THEME, THEME_16, choose_palette
+from tests.ui.fixtures import FakeSource
+
+
+def dashboard(source: FakeSource, options: Options | None = None, *, color_system: str = "256") -> Dashboard:
+    """A dashboard that looks the same whatever terminal the tests run in."""
+    options = options or Options()
+    app = Dashboard(source, options)
+    app.palette = choose_palette(color_system, ascii_only=options.ascii_only, no_color=False)
+    app.theme = THEME_16 if color_system == "standard" else THEME.name
+    return app
+
+
+async def take(app: Dashboard, pilot: Pilot[int], *snapshots: Snapshot) -> None:
+    """Lets the dashboard take and draw `snapshots`; its source must be a FakeSource."""
+    source = app.source
+    assert isinstance(source, FakeSource)
+    source.give(*snapshots)
+    while app.state.snapshot is not snapshots[-1]:
+        await pilot.pause(0.005)
+    await pilot.pause()
+
+
+class SnapCompare(Protocol):
+    """The fixture `snap_compare` of pytest-textual-snapshot."""
+
+    def __call__(
+        self,
+        app: Dashboard,
+        press: Iterable[str] = (),
+        terminal_size: tuple[int, int] = (80, 24),
+        run_before: Callable[[Pilot[int]], Awaitable[None] | None] | None = None,
+    ) -> bool:
+        """Whether the screen is as it was stored."""

@@ -1,0 +1,168 @@
+"""The dashboard in a real terminal: how it starts, is suspended, stalls, and ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.terminal import Terminal
+
+ROOT = Path(__file__).parents[2]
+
+
+class Program:
+    """A terminal with the dashboard in it, and the file that it writes its pulse into."""
+
+    def __init__(self, mode: str, directory: Path, **environment: str) -> None:
+        self._beats = directory / "beats"
+        self.terminal = Terminal(
+            [sys.executable, "-m", "tests.ui.pty_app", mode, str(self._beats)],
+            environment={"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "TZ": "UTC", **environment},
+        )
+
+    @property
+    def beats(self) -> int:
+        """Snapshots that the program took so far."""
+        return self._beats.read_bytes().count(b".") if self._beats.exists() else 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the source was closed."""
+        return self._beats.read_bytes().endswith(b"closed")
+
+
+def wait_unread(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    """Waits without reading from the terminal."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} in time"
+        time.sleep(0.02)
+
+
+def process_state(pid: int) -> str:
+    """State letter of proc_pid_stat(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def test_q_quits_and_restores_the_terminal(tmp_path: Path) -> None:
+    program = Program("steady", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("1 Interfaces", "eth1", "Curr:")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+        assert terminal.is_restored()
+    assert program.closed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signals_end_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    program = Program("steady", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        terminal.process.send_signal(number)
+        assert terminal.wait_for_end() == 0
+        assert terminal.is_restored()
+    assert program.closed
+
+
+def test_ended_source_is_told_in_one_line(tmp_path: Path) -> None:
+    program = Program("ends", tmp_path)
+    with program.terminal as terminal:
+        assert terminal.wait_for_end() == 1
+        assert terminal.is_restored()
+        last = terminal.output.decode().rsplit("\x1b", 1)[1]
+        assert "netdash: the collector ended: killed by signal 9; start netdash again\r\n" in last
+        assert "Traceback" not in last
+    assert program.closed
+
+
+def test_suspend_and_resume(tmp_path: Path) -> None:
+    program = Program("steady", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        terminal.press("\x1a")
+        terminal.wait_until(lambda: b"\x1b[?1049l" in terminal.output, "main screen")
+        wait_unread(lambda: process_state(terminal.process.pid) == "T", "stopped process")
+        terminal.screen.reset()
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_for("1 Interfaces", "eth1", "Curr:")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+        assert terminal.is_restored()
+
+
+def test_vanished_terminal_ends_the_program(tmp_path: Path) -> None:
+    program = Program("steady", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        terminal.hang_up()
+        assert terminal.wait_for_end() == 0
+    assert program.closed
+
+
+def test_stalled_terminal_never_stops_the_counting(tmp_path: Path) -> None:
+    program = Program("flood", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        before = program.beats
+        wait_unread(lambda: program.beats >= before + 150, "snapshots while the terminal is stalled")
+        stalled_at = program.beats
+
+        def shown_tick() -> int:
+            clock = re.search(r"14:(\d\d):(\d\d)", terminal.text)
+            return int(clock[1]) * 60 + int(clock[2]) if clock else 0
+
+        terminal.wait_until(lambda: shown_tick() > stalled_at, "later figures after the stall")
+        terminal.wait_until(lambda: "1 Interfaces" in terminal.text and "q quit" in terminal.text, "whole screen")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+        assert terminal.is_restored()
+
+
+def test_ends_on_a_stalled_terminal(tmp_path: Path) -> None:
+    program = Program("flood", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        before = program.beats
+        wait_unread(lambda: program.beats >= before + 100, "snapshots while the terminal is stalled")
+        terminal.process.send_signal(signal.SIGTERM)
+        wait_unread(lambda: terminal.process.poll() is not None, "end of the program")
+        assert terminal.process.returncode == 0
+    assert program.closed
+
+
+def test_resize_storm(tmp_path: Path) -> None:
+    program = Program("flood", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        for step in range(60):
+            terminal.resize(20 + step * 7 % 180, 3 + step * 5 % 50)
+        terminal.resize(100, 30)
+        terminal.wait_for("1 Interfaces", "q quit", "Curr:")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_latin_terminal_gets_ascii(tmp_path: Path) -> None:
+    program = Program("steady", tmp_path, LC_ALL="C", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    with program.terminal as terminal:
+        terminal.wait_for("[1 Interfaces]", "v Curr:")
+        assert terminal.output.isascii()
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_no_colour_shows_the_same(tmp_path: Path) -> None:
+    program = Program("steady", tmp_path, NO_COLOR="1")
+    with program.terminal as terminal:
+        terminal.wait_for("1 Interfaces", "eth1", "Curr:")
+        cursor_row = next(y for y, line in enumerate(terminal.screen.display) if line.startswith("eth"))
+        assert terminal.screen.buffer[cursor_row][0].reverse
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
