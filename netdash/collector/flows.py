@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.kernel.raw_flow import FLAG_FRAGMENT, FLAG_OVERFLOW, PACKET_OUTGOING, RawCounts
-from netdash.model.hashing import address_words, hash_columns
+from netdash.model.hashing import connection_ids, hash_columns
 from netdash.model.merge import overflow_id
 from netdash.model.protocols import ICMP, ICMPV6
 from netdash.model.tables import FLOW_ECHO, FLOW_FRAGMENT, FLOW_OVERFLOW, FLOW_ROW, UNKNOWN, take
@@ -58,17 +58,6 @@ def flow_ids(rows: NDArray[np.void]) -> NDArray[np.uint64]:
     overflow = (rows["flags"] & FLOW_OVERFLOW) != 0
     ids[overflow] = overflow_id(0) | rows["ifindex"][overflow].astype(np.uint64)
     return ids
-
-
-def connection_ids(rows: NDArray[np.void]) -> NDArray[np.uint64]:
-    """A hash of protocol and five-tuple alone: equal wherever the same connection is seen."""
-    numbers = (
-        rows["local_port"].astype(np.uint64)
-        | rows["remote_port"].astype(np.uint64) << np.uint64(16)
-        | rows["protocol"].astype(np.uint64) << np.uint64(32)
-        | rows["flags"].astype(np.uint64) << np.uint64(40)
-    )
-    return hash_columns(numbers, *address_words(rows["local"]), *address_words(rows["remote"]))
 
 
 def _ends(keys: NDArray[np.void], outgoing: NDArray[np.bool_]) -> NDArray[np.void]:

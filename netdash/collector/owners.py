@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.collector.flows import connection_ids
 from netdash.collector.shares import group_of_sockets, mark_exact, mark_raw, movers_of, share_out
-from netdash.model.hashing import address_words, hash_columns, lookup
+from netdash.model.hashing import address_words, connection_ids, hash_columns, lookup
 from netdash.model.protocols import (
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,

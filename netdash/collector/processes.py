@@ -9,9 +9,9 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.collector.flows import connection_ids
 from netdash.collector.traffic import Mover, payload_by_process
 from netdash.kernel.procfs import ProcessFacts
+from netdash.model.hashing import connection_ids
 from netdash.model.protocols import ESTABLISHED, LISTEN, TCP, UDP
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Process

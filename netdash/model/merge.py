@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Final, TypeVar
 
 import numpy as np
@@ -18,6 +18,9 @@ MAX_FLOWS: Final = 262_144
 """Flows of a merged snapshot; the smallest beyond are folded into one row an interface."""
 
 MAX_PROCESSES: Final = 65_536
+
+PROTOCOL_CLASSES: Final = tuple(f.name for f in fields(InterfaceProtocols) if f.name != "sizes")
+"""Names of the traffic classes of `InterfaceProtocols`."""
 
 _FLOW_SUMS: Final = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_payload", "tx_payload")
 
@@ -48,7 +51,7 @@ def merge(earlier: Snapshot, later: Snapshot) -> Snapshot:
         processes=processes,
         flows=flows,
         sockets=_merge_sockets(earlier.sockets, later.sockets),
-        protocols=_merge_dicts(earlier.protocols, later.protocols, _add_protocols),
+        protocols=_merge_dicts(earlier.protocols, later.protocols, add_protocols),
         counters=_merge_dicts(earlier.counters, later.counters, lambda a, b: a + b),
     )
 
@@ -198,20 +201,16 @@ def _add_accounting(old: Accounting, new: Accounting) -> Accounting:
     )
 
 
-def _add_protocols(old: InterfaceProtocols, new: InterfaceProtocols) -> InterfaceProtocols:
-    sizes = tuple(
-        SizeBucket(b.first, b.last, a.rx_packets + b.rx_packets, a.tx_packets + b.tx_packets)
-        for a, b in zip(old.sizes, new.sizes, strict=False)
-    )
-    return InterfaceProtocols(
-        ipv4=old.ipv4 + new.ipv4,
-        ipv6=old.ipv6 + new.ipv6,
-        tcp=old.tcp + new.tcp,
-        udp=old.udp + new.udp,
-        icmp=old.icmp + new.icmp,
-        other_ip=old.other_ip + new.other_ip,
-        non_ip=old.non_ip + new.non_ip,
-        broadcast=old.broadcast + new.broadcast,
-        multicast=old.multicast + new.multicast,
-        sizes=sizes or new.sizes or old.sizes,
+def add_protocols(old: InterfaceProtocols, new: InterfaceProtocols) -> InterfaceProtocols:
+    """The sum of two tables; sizes are added where their bounds are the same, else those of `new` stand."""
+    traffic = {name: getattr(old, name) + getattr(new, name) for name in PROTOCOL_CLASSES}
+    return InterfaceProtocols(**traffic, sizes=_add_sizes(old.sizes, new.sizes))
+
+
+def _add_sizes(old: tuple[SizeBucket, ...], new: tuple[SizeBucket, ...]) -> tuple[SizeBucket, ...]:
+    if [(b.first, b.last) for b in old] != [(b.first, b.last) for b in new]:
+        return new or old
+    return tuple(
+        SizeBucket(a.first, a.last, a.rx_packets + b.rx_packets, a.tx_packets + b.tx_packets)
+        for a, b in zip(old, new, strict=True)
     )

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.model.hashing import address_words, hash_columns
+from netdash.model.hashing import address_words, connection_ids, hash_columns
 from netdash.model.snapshot import Layer, Process, Snapshot
-from netdash.model.tables import Attribution
+from netdash.model.tables import Attribution, take
 from netdash.model.windows import SlotCounter, Timeline
 
 KEPT_NS: Final = 60_000_000_000
@@ -244,13 +244,8 @@ def _transfers(snapshot: Snapshot) -> tuple[NDArray[np.int8], NDArray[np.int64]]
 def _connection_ids(flows: NDArray[np.void], chosen: NDArray[np.intp], kinds: NDArray[np.int8]) -> NDArray[np.uint64]:
     """Equal wherever the same connection is seen. Frames without addresses, and the rows of flows without a row of
     their own, have nothing that tells them to be the same: those keep their id."""
-    numbers = (
-        flows["local_port"][chosen].astype(np.uint64)
-        | flows["remote_port"][chosen].astype(np.uint64) << np.uint64(16)
-        | flows["protocol"][chosen].astype(np.uint64) << np.uint64(32)
-        | flows["flags"][chosen].astype(np.uint64) << np.uint64(40)
-        | kinds.astype(np.uint64) << np.uint64(48)
-    )
-    words = (*address_words(flows["local"][chosen]), *address_words(flows["remote"][chosen]))
+    rows = take(flows, chosen)
+    words = (*address_words(rows["local"]), *address_words(rows["remote"]))
     nameless = (words[0] | words[1] | words[2] | words[3]) == 0
-    return np.where(nameless, flows["id"][chosen], hash_columns(numbers, *words))
+    named = hash_columns(connection_ids(rows), kinds.astype(np.uint64))
+    return np.where(nameless, rows["id"], named)

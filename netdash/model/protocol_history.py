@@ -6,23 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from netdash.model.snapshot import InterfaceProtocols, SizeBucket, Snapshot, Traffic
+from netdash.model.merge import add_protocols
+from netdash.model.snapshot import InterfaceProtocols, Snapshot
 
 MAX_INTERFACES: Final = 1024
 """Interfaces that are kept; those seen longest ago go first."""
-
-_CLASSES: Final = (
-    "ipv4",
-    "ipv6",
-    "tcp",
-    "udp",
-    "icmp",
-    "other_ip",
-    "non_ip",
-    "broadcast",
-    "multicast",
-)
-
 
 _NOTHING: Final = InterfaceProtocols()
 
@@ -86,18 +74,3 @@ class ProtocolHistory:
         for name, count in snapshot.counters.items():
             totals[name] = totals.get(name, 0) + count
         self.figures = ProtocolFigures(snapshot.interval, interfaces, snapshot.counters, totals, snapshot.gauges)
-
-
-def add_protocols(first: InterfaceProtocols, second: InterfaceProtocols) -> InterfaceProtocols:
-    """The sum of two tables; sizes are added where their bounds are the same, else those of `second` stand."""
-    traffic: dict[str, Traffic] = {name: getattr(first, name) + getattr(second, name) for name in _CLASSES}
-    return InterfaceProtocols(**traffic, sizes=_add_sizes(first.sizes, second.sizes))
-
-
-def _add_sizes(first: tuple[SizeBucket, ...], second: tuple[SizeBucket, ...]) -> tuple[SizeBucket, ...]:
-    if [(b.first, b.last) for b in first] != [(b.first, b.last) for b in second]:
-        return second or first
-    return tuple(
-        SizeBucket(a.first, a.last, a.rx_packets + b.rx_packets, a.tx_packets + b.tx_packets)
-        for a, b in zip(first, second, strict=True)
-    )

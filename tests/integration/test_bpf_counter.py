@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
-import errno
 import fcntl
-import ipaddress
 import os
-import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pytest
 
-from netdash.kernel.bpf import _call_numbers
-from netdash.kernel.bpf_counter import BpfPacketCounter
 from netdash.kernel.raw_flow import (
     FLAG_FRAGMENT,
     FLAG_OVERFLOW,
-    FLOW_KEY,
     PACKET_HOST,
     PACKET_OUTGOING,
     SIZE_LIMITS,
     VLAN_PRESENT,
-    RawCounts,
 )
-from tests.namespaces import Lab, Port, popen_in, run_in, set_offloads, socket_in
+from tests.integration.counted_traffic import (
+    Count,
+    Row,
+    counting,
+    endpoint,
+    ethernet,
+    interval,
+    ipv4,
+    plain,
+    raw_sender,
+    rows_of,
+    udp,
+    udp_pair,
+)
+from tests.namespaces import Lab, Port, run_in, set_offloads, socket_in
 
 pytestmark = pytest.mark.root
 
@@ -44,106 +43,6 @@ SOL_PACKET, PACKET_VNET_HDR = 263, 15
 SOL_UDP, UDP_SEGMENT = 17, 103
 TUN_HEADER_CALL, IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 1, 0x1000, 0x4000
 VIRTIO_GSO_TCPV4 = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of RawCounts, readable."""
-
-    packet_type: int
-    protocol: int
-    source: tuple[str, int]
-    destination: tuple[str, int]
-    vlan: int = 0
-    flags: int = 0
-    ethertype: int = 0x0800
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    wire_packets: int
-    wire_bytes: int
-    skb_packets: int
-    skb_bytes: int
-
-
-def rows_of(counts: RawCounts) -> dict[Row, Count]:
-    rows = {}
-    for key, value in zip(counts.keys, counts.values, strict=True):
-        addresses = [ipaddress.IPv6Address(key[name].tobytes()) for name in ("source", "destination")]
-        source, destination = (str(address.ipv4_mapped or address) for address in addresses)
-        row = Row(
-            int(key["packet_type"]),
-            int(key["protocol"]),
-            (source, int(key["source_port"])),
-            (destination, int(key["destination_port"])),
-            int(key["vlan"]),
-            int(key["flags"]),
-            int(key["ethertype"]),
-        )
-        rows[row] = Count(*(int(value[n]) for n in ("wire_packets", "wire_bytes", "skb_packets", "skb_bytes")))
-    assert len(rows) == len(counts.keys)
-    return rows
-
-
-def plain(packets: int, frame_bytes: int) -> Count:
-    return Count(packets, packets * frame_bytes, packets, packets * frame_bytes)
-
-
-@contextlib.contextmanager
-def counting(namespace: str, max_flows: int = 1024) -> Iterator[BpfPacketCounter]:
-    counter = run_in(namespace, partial(BpfPacketCounter.open, max_flows))
-    try:
-        yield counter
-    finally:
-        counter.close()
-
-
-async def interval(counter: BpfPacketCounter) -> dict[Row, Count]:
-    counter.switch()
-    return rows_of(await counter.drain())
-
-
-def udp_pair(sender: Port, receiver: Port, version: int = 4) -> tuple[socket.socket, socket.socket]:
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    pair = [socket_in(port.namespace, family, socket.SOCK_DGRAM) for port in (sender, receiver)]
-    for end, port in zip(pair, (sender, receiver), strict=True):
-        end.settimeout(10)
-        end.bind((port.ipv4 if version == 4 else port.ipv6, 0))
-    pair[0].connect(pair[1].getsockname())
-    return pair[0], pair[1]
-
-
-def endpoint(end: socket.socket) -> tuple[str, int]:
-    name = end.getsockname()
-    return str(name[0]), int(name[1])
-
-
-def raw_sender(port: Port) -> socket.socket:
-    sender = socket_in(port.namespace, socket.AF_PACKET, socket.SOCK_RAW)
-    sender.bind((port.interface, 0))
-    return sender
-
-
-def ethernet(sender: Port, receiver: Port, ethertype: int, payload: bytes) -> bytes:
-    macs = [bytes.fromhex(port.mac.replace(":", "")) for port in (receiver, sender)]
-    return b"".join(macs) + struct.pack("!H", ethertype) + payload
-
-
-def ipv4(sender: Port, receiver: Port, protocol: int, payload: bytes) -> bytes:
-    addresses = [socket.inet_aton(port.ipv4) for port in (sender, receiver)]
-    return struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0, *addresses) + payload
-
-
-def udp(payload_bytes: int) -> bytes:
-    return struct.pack("!HHHH", 1000, 2000, 8 + payload_bytes, 0) + bytes(payload_bytes)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize(("version", "headers"), [(4, 14 + 20 + 8), (6, 14 + 40 + 8)])
@@ -408,88 +307,3 @@ async def test_switching_under_load_is_exact(lab: Lab) -> None:
         await sending
     assert intervals > 3
     assert (packets, sizes) == (total, total)
-
-
-async def test_drain_belongs_to_switch(lab: Lab) -> None:
-    with counting(lab.a.namespace) as counter:
-        with pytest.raises(RuntimeError, match="drain without switch"):
-            await counter.drain()
-        before = time.monotonic_ns()
-        assert before <= counter.switch() <= time.monotonic_ns()
-        counts = await counter.drain()
-        assert (len(counts.keys), len(counts.values), len(counts.sizes), counts.lost_packets) == (0, 0, 0, 0)
-        assert counts.keys.dtype == FLOW_KEY
-
-
-async def test_second_switch_without_drain_loses_nothing(lab: Lab) -> None:
-    client, server = udp_pair(lab.a, lab.b)
-    with client, server, counting(lab.b.namespace) as counter:
-        packets = 0
-        for _ in range(3):
-            client.send(b"x")
-            counter.switch()
-        for _ in range(2):
-            packets += sum(count.wire_packets for count in (await interval(counter)).values())
-    assert packets == 3
-
-
-async def test_run_statistics_name_the_program(lab: Lab) -> None:
-    with counting(lab.a.namespace) as counter:
-        assert counter.run_statistics().program_id > 0
-
-
-HOLD_OPEN = """
-import sys, time
-from netdash.kernel.bpf_counter import BpfPacketCounter
-counter = BpfPacketCounter.open(1024)
-print(counter.run_statistics().program_id, flush=True)
-sys.stdin.read()
-"""
-
-
-class _ProgramById(ctypes.Structure):
-    _fields_ = (("id", ctypes.c_uint32), ("next_id", ctypes.c_uint32), ("open_flags", ctypes.c_uint32))
-
-
-def program_exists(program_id: int) -> bool:
-    """BPF_PROG_GET_FD_BY_ID."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    attributes = _ProgramById(program_id, 0, 0)
-    descriptor = libc.syscall(_call_numbers()[0], 13, ctypes.byref(attributes), ctypes.sizeof(attributes))
-    if descriptor < 0:
-        assert ctypes.get_errno() == errno.ENOENT
-        return False
-    os.close(descriptor)
-    return True
-
-
-def packet_sockets(namespace: str) -> int:
-    def read() -> int:
-        with open("/proc/thread-self/net/packet") as table:
-            return len(table.readlines()) - 1
-
-    return run_in(namespace, read)
-
-
-async def test_nothing_stays_after_close(lab: Lab) -> None:
-    descriptors = len(os.listdir("/proc/self/fd"))
-    with counting(lab.a.namespace) as counter:
-        program_id = counter.run_statistics().program_id
-        assert packet_sockets(lab.a.namespace) == 1
-        assert program_exists(program_id)
-    await until(lambda: not program_exists(program_id))
-    assert packet_sockets(lab.a.namespace) == 0
-    assert len(os.listdir("/proc/self/fd")) == descriptors
-
-
-async def test_nothing_stays_after_sigkill(lab: Lab) -> None:
-    child = popen_in(lab.a.namespace, [sys.executable, "-c", HOLD_OPEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    assert child.stdin is not None
-    with child.stdout, child.stdin:
-        program_id = int(child.stdout.readline())
-        assert packet_sockets(lab.a.namespace) == 1
-        assert program_exists(program_id)
-        child.send_signal(signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL
-    await until(lambda: not program_exists(program_id) and packet_sockets(lab.a.namespace) == 0)

@@ -81,7 +81,7 @@ def test_with_what_the_traffic_tells(commands: ExecTrace, types: Btf, lab: Lab) 
     shell = shutil.which("bash")
     if shell is None:
         pytest.skip("needs bash")
-    traffic = SocketTraffic.open(4096, types)
+    traffic = SocketTraffic.open(btf=types)
     try:
         with Peer(lab.b.namespace) as peer:
             wanted = {}

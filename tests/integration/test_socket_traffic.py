@@ -211,9 +211,9 @@ def test_a_full_table_counts_the_rest_without_names(traffic: SocketTraffic, type
         rows = of.read()
         return np.array([int(rows[name].sum()) for name in ("rx_payload_bytes", "tx_payload_bytes")])
 
+    before = total(traffic)
     small = SocketTraffic.open(max_sockets=8, btf=types)
     try:
-        before = total(traffic)
         moved = move(lab.a.namespace, "short_lived", lab.b.ipv4, peer.port)
         overflow = small.overflow()
         without_names = np.array([overflow.rx_payload_bytes, overflow.tx_payload_bytes])

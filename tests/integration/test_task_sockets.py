@@ -138,7 +138,7 @@ def test_tcp_states_ends_and_counters(sockets: TaskSockets, lab: Lab, version: i
 
 
 def test_what_splice_took_is_in_the_sockets_counter(sockets: TaskSockets, types: Btf, lab: Lab) -> None:
-    traffic = SocketTraffic.open(1024, types)
+    traffic = SocketTraffic.open(btf=types)
     reading, writing = os.pipe()
     try:
         with (

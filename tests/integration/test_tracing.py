@@ -49,7 +49,7 @@ CAP_SETGID, CAP_SETUID, CAP_PERFMON, CAP_BPF = 6, 7, 38, 39
 
 READ_WITHOUT = """
 keep(CAP_PERFMON, CAP_BPF, permitted=(CAP_SETGID, CAP_SETUID))
-traffic, sockets, commands = SocketTraffic.open(256), TaskSockets.open(), ExecTrace.open()
+traffic, sockets, commands = SocketTraffic.open(), TaskSockets.open(), ExecTrace.open()
 keep(CAP_SETGID, CAP_SETUID)
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
@@ -149,7 +149,7 @@ def test_a_refused_map_leaves_nothing_behind(types: Btf) -> None:
 
 
 HOLD_OPEN = """
-traffic, sockets, commands = SocketTraffic.open(256), TaskSockets.open(), ExecTrace.open()
+traffic, sockets, commands = SocketTraffic.open(), TaskSockets.open(), ExecTrace.open()
 found = []
 for name in os.listdir("/proc/self/fdinfo"):
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
+import pytest
 from textual.pilot import Pilot
 
 from netdash.model.snapshot import Snapshot
@@ -31,6 +32,15 @@ async def take(app: Dashboard, pilot: Pilot[int], *snapshots: Snapshot) -> None:
     while app.state.snapshot is not snapshots[-1]:
         await pilot.pause(0.005)
     await pilot.pause()
+
+
+async def settle(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
+    """Waits for what a key or a new size does in the end."""
+    for _ in range(200):
+        if condition():
+            return
+        await pilot.pause(0.01)
+    pytest.fail("never came true")
 
 
 class SnapCompare(Protocol):

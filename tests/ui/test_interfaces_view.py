@@ -19,7 +19,7 @@ from netdash.ui.widgets.area_graph import AreaGraph
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.rate_figures import RateFigures
 from netdash.ui.widgets.text_line import TextLine
-from tests.ui.apps import SnapCompare, dashboard, take
+from tests.ui.apps import SnapCompare, dashboard, settle, take
 from tests.ui.fixtures import FakeSource, interface, snapshot
 
 SIZES = [(80, 24), (120, 36), (200, 50)]
@@ -137,7 +137,8 @@ async def test_states() -> None:
         states = ["up", "down", "unknown", "lowerlayerdown", "dormant", "odd"]
         some = [interface(f"eth{i}", i + 2, state=state) for i, state in enumerate(states)]
         await take(app, pilot, snapshot(1, interfaces=some))
-        assert [line.split()[1] for line in (await rows(app, pilot))[1:7]] == ["up", "down", "unkn", "lower", "dorm", "odd"]
+        shown = [line.split()[1] for line in (await rows(app, pilot))[1:7]]
+        assert shown == ["up", "down", "unkn", "lower", "dorm", "odd"]
 
 
 async def test_first_look_goes_to_the_busiest_and_stays() -> None:
@@ -207,13 +208,15 @@ async def test_lines_are_shared_between_table_and_graph(count: int) -> None:
         await take(app, pilot, snapshot(1, interfaces=many))
         for columns, lines in [*SIZES, (80, 20), (60, 12), (40, 10)]:
             await pilot.resize_terminal(columns, lines)
-            await pilot.pause()
             table, graph = app.main_screen.query_one(LineTable), app.main_screen.query_one(AreaGraph)
-            assert table.size.height + 1 + graph.size.height == lines - 3
-            assert table.size.height >= min(4, lines - 4)
-            if lines >= 24:
-                assert graph.size.height >= 11
-                assert app.main_screen.query_one(RateFigures).size.height == graph.size.height
+            least = 11 if lines >= 24 else 1
+
+            def is_shared(lines: int = lines, least: int = least) -> bool:
+                used = table.size.height + 1 + graph.size.height
+                return used == lines - 3 and table.size.height >= min(4, lines - 4) and graph.size.height >= least
+
+            await settle(pilot, is_shared)
+            assert app.main_screen.query_one(RateFigures).size.height == graph.size.height
 
 
 async def test_a_faulty_counter_is_counted_since_the_start() -> None:

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -113,26 +113,22 @@ def build_tracing(program: str) -> TracingArtefact:
     )
 
 
+def write(program: str, artefact: Artefact | TracingArtefact, codes: Iterable[Variant]) -> None:
+    """Writes NAME.json and tells how long its programs are."""
+    path = DIRECTORY / f"{program}.json"
+    path.write_text(artefact.to_json(), encoding="ascii")
+    sizes = ", ".join(f"{code.name}: {len(code.instructions) // INSTRUCTION_BYTES} instructions" for code in codes)
+    sys.stdout.write(f"{path.name}: {sizes}\n")
+
+
 def main() -> None:
     """Writes NAME.json beside each NAME.bpf.c."""
     for program in TRACING_PROGRAMS:
-        built = build_tracing(program)
-        path = DIRECTORY / f"{program}.json"
-        path.write_text(built.to_json(), encoding="ascii")
-        sizes = ", ".join(
-            f"{item.code.name}: {len(item.code.instructions) // INSTRUCTION_BYTES} instructions"
-            for item in built.programs
-        )
-        sys.stdout.write(f"{path.name}: {sizes}\n")
+        tracing = build_tracing(program)
+        write(program, tracing, (item.code for item in tracing.programs))
     for program in PROGRAMS:
         artefact = build(program)
-        path = DIRECTORY / f"{program}.json"
-        path.write_text(artefact.to_json(), encoding="ascii")
-        sizes = ", ".join(
-            f"{variant.name}: {len(variant.instructions) // INSTRUCTION_BYTES} instructions"
-            for variant in artefact.variants
-        )
-        sys.stdout.write(f"{path.name}: {sizes}\n")
+        write(program, artefact, artefact.variants)
 
 
 if __name__ == "__main__":

@@ -380,7 +380,7 @@ static __always_inline void parse(struct __sk_buff *skb, struct packet *packet, 
 		packet->vlan = VLAN_PRESENT | (skb->vlan_tci & 0xfff);
 	if (!is_vlan_tag(packet->ethertype) && packet->ethertype != ETHERTYPE_IPV4 && packet->ethertype != ETHERTYPE_IPV6)
 		return;
-	int simple = load_simple_headers(skb, packet, words);
+	int simple = load_simple_headers(skb, packet, words) + zero;
 	if (!simple || is_super_packet(skb))
 		packet->link_bytes = link_header_bytes(skb) + zero;
 	if (!simple)

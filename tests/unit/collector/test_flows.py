@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from netdash.collector.flows import connection_ids, flow_ids, join_directions
+from netdash.collector.flows import flow_ids, join_directions
 from netdash.kernel.raw_flow import (
     FLAG_FRAGMENT,
     FLAG_OVERFLOW,
@@ -15,6 +15,7 @@ from netdash.kernel.raw_flow import (
     SIZE_COUNTS,
     RawCounts,
 )
+from netdash.model.hashing import connection_ids
 from netdash.model.tables import FLOW_ECHO, FLOW_FRAGMENT, FLOW_OVERFLOW, address_text, pack_address
 
 HOST, PEER = "10.0.0.1", "10.0.0.2"
