@@ -27,6 +27,8 @@ class Moves:
     """MOVED_ROW of all network namespaces."""
     evidence: Evidence
     """Of this network namespace."""
+    elsewhere: frozenset[int]
+    """Pids that moved something in other network namespaces: their packets are not counted here."""
     extra_sockets: NDArray[np.void]
     """SOCKET_ROW of sockets of this namespace that no listing showed."""
 
@@ -107,6 +109,7 @@ class ExactLayer:
         return Moves(
             join(moved, spliced),
             Evidence(join(take(moved, here), spliced), self.table.rows["cookie"].copy(), kernel),
+            frozenset(moved["pid"][moved["net_namespace"] != self.net_namespace].tolist()),
             unlisted,
         )
 

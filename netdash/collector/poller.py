@@ -174,6 +174,7 @@ class Collector:
                 closed,
                 wire=raw is not None,
                 moved=moves.everywhere if moves is not None else None,
+                elsewhere=moves.elsewhere if moves is not None else frozenset(),
             ),
             flows=empty(flows.dtype) if baseline else flows,
             sockets=sockets,

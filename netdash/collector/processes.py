@@ -58,10 +58,12 @@ class ProcessTable:
         closed: NDArray[np.void],
         wire: bool,
         moved: NDArray[np.void] | None = None,
+        elsewhere: frozenset[int] = frozenset(),
     ) -> tuple[Process, ...]:
         """Processes that own a socket (SOCKET_ROW) or a flow (FLOW_ROW, owners assigned, a shared one once for each).
 
-        `wire`: packets are counted; `moved`: MOVED_ROW of the interval where the kernel counts payload by process.
+        `wire`: packets are counted; `moved`: MOVED_ROW of the interval where the kernel counts payload by process;
+        `elsewhere`: pids whose packets pass other network namespaces.
         """
         movers = payload_by_process(moved) if moved is not None else {}
         with_sockets = _pids(sockets)
@@ -72,6 +74,7 @@ class ProcessTable:
             wire=_wire_by_pid(flows) if wire else None,
             payload=_payload_by_pid(flows, every) if moved is None else None,
             moved=movers,
+            elsewhere=elsewhere,
             connections=_connections_by_pid(sockets),
         )
         living = {pid for pid, start_ticks in self.known if (pid, start_ticks) not in exited}
@@ -147,11 +150,14 @@ class Figures:
     wire: dict[int, tuple[int, int, int, int]] | None
     payload: dict[int, tuple[int | None, int | None]] | None
     moved: Movers
+    elsewhere: frozenset[int]
     connections: dict[int, int]
 
     def wire_of(self, pid: int) -> tuple[int, int, int, int] | tuple[None, None, None, None]:
         """Wire bytes received and sent, packets received and sent; None where packets are not counted."""
-        return (None, None, None, None) if self.wire is None else self.wire.get(pid, (0, 0, 0, 0))
+        if self.wire is None or (pid in self.elsewhere and pid not in self.wire):
+            return None, None, None, None
+        return self.wire.get(pid, (0, 0, 0, 0))
 
     def payload_of(self, facts: ProcessFacts) -> tuple[int | None, int | None]:
         """Payload received and sent."""
