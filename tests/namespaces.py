@@ -274,6 +274,14 @@ def _bring_up(ports: Iterable[Port]) -> None:
         run_in(port.namespace, partial(_set_up_without_arp, port))
     for port, peer in zip(pairs, reversed(pairs), strict=True):
         run_in(port.namespace, partial(_configure, port, peer))
+    for port in pairs:
+        # The kernel adds the routes of an IPv6 address a little later; until then packets to it are dropped.
+        _await(partial(run_in, port.namespace, partial(_has_local_route, port.ipv6)), f"a route to {port.ipv6}")
+
+
+def _has_local_route(address: str) -> bool:
+    with open("/proc/thread-self/net/ipv6_route") as table:
+        return any(line.startswith(f"{socket.inet_pton(socket.AF_INET6, address).hex()} 80 ") for line in table)
 
 
 def _set_up_without_arp(port: Port) -> None:

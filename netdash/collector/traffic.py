@@ -39,6 +39,7 @@ _SAME: Final = tuple(name for name in MOVED_ROW.names or () if name in (TRAFFIC_
 _IDLE_LOOKS: Final = 3
 """A counter that stood still for so many looks, and whose socket is gone, is deleted from the kernel's table."""
 
+AF_PACKET: Final = 17
 SOCK_RAW: Final = 3
 """`type` of a raw socket, <bits/socket_type.h>."""
 
@@ -69,6 +70,8 @@ class TrafficTable:
                 np.where(found >= 0, self.rows[f"{name}_bytes"][found].astype(np.int64), 0) if len(self.rows) else 0
             )
             moved[name] = np.where(now >= before, now - before, now)
+        # What a packet socket receives is what it watches, no traffic of its process.
+        moved["rx_payload"][rows["family"] == AF_PACKET] = 0
         active = (moved["rx_payload"] > 0) | (moved["tx_payload"] > 0)
         known_idle = np.where(found >= 0, self.idle[found], 0) if len(self.idle) else np.zeros(len(rows), np.int64)
         self.idle = np.where(active, 0, known_idle + 1)

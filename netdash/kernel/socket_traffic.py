@@ -42,7 +42,7 @@ TRAFFIC_ROW: Final = np.dtype(
         ("family", "u1"),
         ("type", "u1"),
         ("process_name", "S16"),
-        ("unused_end", "<u4"),
+        ("uid", "<u4"),
     ]
 )
 """What one process moved through one socket (144 bytes, `struct traffic` in programs/socket_traffic.bpf.c).
@@ -52,8 +52,8 @@ TRAFFIC_ROW: Final = np.dtype(
 * `process_start_ns`: nanoseconds since boot; `start_ticks`: the same as in /proc/PID/stat.
 * `rx_payload_bytes`, `tx_payload_bytes`: data that calls returned or took, without headers and without what was only
   peeked at; for a packet socket whole frames, or what follows the link-layer header (SOCK_DGRAM).
-* `cgroup_id`: inode number of the process's cgroup-v2 directory; `process_name`: its comm. Both, and `first_seen_ns`
-  (CLOCK_MONOTONIC), are of its first call.
+* `cgroup_id`: inode number of the process's cgroup-v2 directory; `process_name`: its comm; `uid`: its user. All
+  three, and `first_seen_ns` (CLOCK_MONOTONIC), are of its first call.
 * `local`, `remote`, `local_port`, `remote_port`: as the socket had them at the last call; addresses are IPv6, or IPv4
   as ::ffff:a.b.c.d, and any wildcard is 16 zero bytes. A datagram socket that is not connected has no remote end, a
   raw socket its protocol as `local_port`, a packet socket none of it.

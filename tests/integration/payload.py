@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,7 +19,7 @@ from netdash.errors import NotSupportedError
 from netdash.kernel.btf import Btf, Kind
 from tests.integration import movers
 from tests.integration.movers import Answer, Moved
-from tests.namespaces import Lab, popen_in, run_in, socket_in
+from tests.namespaces import popen_in, socket_in
 
 _SECONDS = 30
 
@@ -88,17 +87,6 @@ class Peer:
             if not data:
                 return
             self._datagrams.sendto(bytes(Answer.DATAGRAM), address)
-
-
-def await_ipv6(lab: Lab) -> None:
-    """Returns when both ends take packets to their IPv6 addresses: the kernel adds the local routes a little later."""
-
-    def has_route(address: str) -> bool:
-        with open("/proc/thread-self/net/ipv6_route") as table:
-            return any(line.startswith(f"{socket.inet_pton(socket.AF_INET6, address).hex()} 80 ") for line in table)
-
-    for port in (lab.a, lab.b):
-        until(partial(run_in, port.namespace, partial(has_route, port.ipv6)))
 
 
 def until(condition: Callable[[], bool]) -> None:

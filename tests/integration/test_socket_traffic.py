@@ -17,7 +17,7 @@ from netdash.kernel.btf import Btf
 from netdash.kernel.namespaces import current_namespace_inode
 from netdash.kernel.socket_traffic import SocketTraffic
 from tests.integration.movers import Answer, Moved, start_ticks
-from tests.integration.payload import Peer, await_ipv6, kernel_types, move, until
+from tests.integration.payload import Peer, kernel_types, move, until
 from tests.namespaces import Lab, run_in, socket_in
 
 pytestmark = pytest.mark.root
@@ -52,7 +52,6 @@ def traffic(types: Btf) -> Iterator[SocketTraffic]:
 
 @pytest.fixture
 def peer(lab: Lab) -> Iterator[Peer]:
-    await_ipv6(lab)
     with Peer(lab.b.namespace) as serving:
         yield serving
 
@@ -138,6 +137,7 @@ def test_what_a_row_tells(traffic: SocketTraffic, lab: Lab, peer: Peer, version:
     assert (row["pid"], row["start_ticks"]) == (os.getpid(), start_ticks(os.getpid()))
     with open("/proc/self/comm", "rb") as comm:
         assert row["process_name"] == comm.read().rstrip(b"\n")[:15]
+    assert row["uid"] == os.getuid()
     assert row["cgroup_id"] > 0
 
 

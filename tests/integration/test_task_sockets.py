@@ -19,7 +19,7 @@ from netdash.kernel.namespaces import current_namespace_inode
 from netdash.kernel.socket_traffic import SocketTraffic
 from netdash.kernel.task_sockets import TASK_SOCKET_ROW, TaskSockets
 from tests.integration.movers import Answer, start_ticks
-from tests.integration.payload import Peer, await_ipv6, kernel_types
+from tests.integration.payload import Peer, kernel_types
 from tests.namespaces import Lab, popen_in, run_in, socket_in
 
 pytestmark = pytest.mark.root
@@ -97,7 +97,6 @@ def test_the_same_descriptors_as_in_proc(sockets: TaskSockets, lab: Lab) -> None
 def test_tcp_states_ends_and_counters(sockets: TaskSockets, lab: Lab, version: int) -> None:
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     addresses = [port.ipv4 if version == 4 else port.ipv6 for port in (lab.a, lab.b)]
-    await_ipv6(lab)
     with (
         socket_in(lab.b.namespace, family, socket.SOCK_STREAM) as listener,
         socket_in(lab.a.namespace, family, socket.SOCK_STREAM) as client,

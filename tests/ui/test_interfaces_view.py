@@ -56,10 +56,14 @@ def host_until(count: int) -> list[Snapshot]:
 
 
 async def rush(app: Dashboard, pilot: Pilot[int], snapshots: Sequence[Snapshot]) -> None:
-    """Takes all, but draws the last one only."""
+    """Takes all, but draws the last one only, and waits until the screen is at rest."""
     for each in snapshots[:-1]:
         await app.state.advance(each)
     await take(app, pilot, snapshots[-1])
+    before, now = "", app.export_screenshot()
+    while before != now:
+        await pilot.pause()
+        before, now = now, app.export_screenshot()
 
 
 async def rows(app: Dashboard, pilot: Pilot[int]) -> list[str]:
@@ -206,9 +210,9 @@ async def test_lines_are_shared_between_table_and_graph(count: int) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         many = [interface(f"eth{i}", i + 2) for i in range(count)]
         await take(app, pilot, snapshot(1, interfaces=many))
+        table, graph = app.main_screen.query_one(LineTable), app.main_screen.query_one(AreaGraph)
         for columns, lines in [*SIZES, (80, 20), (60, 12), (40, 10)]:
             await pilot.resize_terminal(columns, lines)
-            table, graph = app.main_screen.query_one(LineTable), app.main_screen.query_one(AreaGraph)
             least = 11 if lines >= 24 else 1
 
             def is_shared(lines: int = lines, least: int = least) -> bool:

@@ -127,7 +127,8 @@ static __always_inline int is_extension_header(__u32 protocol)
 
 /* Loads from the network layer on, wherever the bytes are: some drivers, and packet sockets with large frames, leave
  * headers outside the linear part of the skb, where bpf_skb_load_bytes_relative() does not reach. */
-static __always_inline long load(struct __sk_buff *skb, const struct packet *packet, __u32 offset, void *to, __u32 bytes)
+static __always_inline long load(struct __sk_buff *skb, const struct packet *packet, __u32 offset, void *to,
+				 __u32 bytes)
 {
 	return bpf_skb_load_bytes(skb, packet->link_bytes + offset, to, bytes);
 }
@@ -216,7 +217,8 @@ static __always_inline void parse_ipv4(struct packet *packet, const __u64 words[
 }
 
 /* Steps over the extension headers from `offset` on; returns the protocol that was reached. */
-static __always_inline __u32 parse_extension_headers(struct __sk_buff *skb, struct packet *packet, __u32 next, __u32 offset)
+static __always_inline __u32 parse_extension_headers(struct __sk_buff *skb, struct packet *packet, __u32 next,
+						      __u32 offset)
 {
 #pragma unroll
 	for (int i = 0; i < MAX_EXTENSION_HEADERS; i++) {
@@ -270,7 +272,6 @@ static __always_inline void parse_ipv6(struct __sk_buff *skb, struct packet *pac
 static __always_inline void load_transport(struct __sk_buff *skb, struct packet *packet)
 {
 	__u64 words[2] = {};
-
 	if (load(skb, packet, packet->transport_offset, words, 16) == 0)
 		packet->transport_known = 16;
 	else if (load(skb, packet, packet->transport_offset, words, 8) == 0)
@@ -356,18 +357,15 @@ static __always_inline void forget(struct packet *packet, __u64 zero)
 }
 
 /* Loads the network header, if there is one, and what stands before it; returns the network header's offset. */
-static __always_inline __u32 load_network_header(struct __sk_buff *skb, struct packet *packet, __u64 words[HEADER_WORDS])
+static __always_inline __u32 load_network_header(struct __sk_buff *skb, struct packet *packet,
+						  __u64 words[HEADER_WORDS])
 {
 	__u32 offset = parse_vlan_tags(skb, packet);
-
-	if (packet->ethertype == ETHERTYPE_IPV4) {
-		if (load(skb, packet, offset, words, 20) < 0)
-			words[0] = 0; /* no version */
-	} else if (packet->ethertype == ETHERTYPE_IPV6) {
-		if (load(skb, packet, offset, words, IPV6_HEADER_BYTES) < 0)
-			words[0] = 0;
-	}
-	return offset;
+	if (packet->ethertype == ETHERTYPE_IPV4)
+		load(skb, packet, offset, words, 20);
+	else if (packet->ethertype == ETHERTYPE_IPV6)
+		load(skb, packet, offset, words, IPV6_HEADER_BYTES);
+	return offset; /* where a load failed, `words` are zero and so the version is wrong */
 }
 
 static __always_inline void parse(struct __sk_buff *skb, struct packet *packet, __u64 now, __u64 zero)
@@ -391,10 +389,11 @@ static __always_inline void parse(struct __sk_buff *skb, struct packet *packet, 
 	else if (packet->ethertype == ETHERTYPE_IPV6)
 		parse_ipv6(skb, packet, words, offset);
 	forget(packet, zero);
-	if (packet->transport_offset && !packet->transport_known)
-		load_transport(skb, packet);
-	if (packet->transport_offset)
+	if (packet->transport_offset) {
+		if (!packet->transport_known)
+			load_transport(skb, packet);
 		parse_transport(packet);
+	}
 	if (packet->fragment != FRAGMENT_NONE)
 		join_fragments(packet, now);
 }

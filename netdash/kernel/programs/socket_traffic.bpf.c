@@ -38,7 +38,7 @@ struct traffic {
 	__u8 family;
 	__u8 type;
 	char process_name[16];
-	__u32 unused;
+	__u32 uid; /* effective, of the process at its first call, in the initial user namespace */
 };
 
 struct overflow {
@@ -65,6 +65,7 @@ static __always_inline struct traffic *insert(const struct traffic_key *key, con
 		.protocol = sk->sk_protocol,
 		.family = family_number(family),
 		.type = sk->sk_type,
+		.uid = (__u32)bpf_get_current_uid_gid(),
 	};
 
 	bpf_get_current_comm(fresh.process_name, sizeof(fresh.process_name));
