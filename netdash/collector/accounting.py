@@ -62,46 +62,51 @@ class AccountingTable:
     def update(self, interfaces: tuple[Interface, ...], flows: CountedFlows) -> dict[str, Accounting]:
         """By interface name; `flows.rows` have their attribution."""
         self.measures = {i.index: self.measures.get(i.index, _Measure()) for i in interfaces}
-        return {i.name: self._account(i, flows) for i in interfaces}
+        figures = _figures(flows, [i.index for i in interfaces])
+        return {i.name: self._account(i, figures[row]) for row, i in enumerate(interfaces)}
 
-    def _account(self, interface: Interface, flows: CountedFlows) -> Accounting:
-        chosen = flows.rows["ifindex"] == interface.index
-        figures = _figures(flows, chosen)
+    def _account(self, interface: Interface, figures: NDArray[np.int64]) -> Accounting:
         candidates = _candidates(figures.sum(axis=2))
         measure = self.measures[interface.index]
         kernel = None
         if interface.rx_bytes is not None and interface.tx_bytes is not None:
             kernel = interface.rx_bytes + interface.tx_bytes
             measure.learn(candidates, (interface.rx_bytes, interface.tx_bytes))
-        by_flow = sum(
-            figures[measure.unit, direction, :, 0]
-            + _EXTRA_BYTES[measure.extra[direction]] * figures[measure.unit, direction, :, 1]
-            for direction in (0, 1)
-        )
-        parts = _parts(flows.rows["attribution"][chosen], np.asarray(by_flow))
+        by_attribution = np.zeros(len(Attribution), np.int64)
+        for direction in (0, 1):
+            bytes_and_packets = figures[measure.unit, direction]
+            by_attribution += bytes_and_packets[:, 0] + _EXTRA_BYTES[measure.extra[direction]] * bytes_and_packets[:, 1]
+        parts = {name: int(by_attribution[list(members)].sum()) for name, members in _CLASSES.items()}
         counts: Counts = "super-packets" if measure.unit else "segments"
-        return Accounting(counts, kernel, int(sum(parts.values())), **parts)
+        return Accounting(counts, kernel, sum(parts.values()), **parts)
 
 
-def _figures(flows: CountedFlows, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Shape (2 units, 2 directions, flows, 2): bytes and packets as segments and as super-packets."""
-    rows = flows.rows[chosen]
-    return np.stack(
-        [
-            np.stack(
-                [
-                    np.stack([rows["rx_bytes"], rows["rx_packets"]], axis=1),
-                    np.stack([rows["tx_bytes"], rows["tx_packets"]], axis=1),
-                ]
-            ),
-            np.stack(
-                [
-                    np.stack([flows.rx_skb_bytes[chosen], flows.rx_skb_packets[chosen]], axis=1),
-                    np.stack([flows.tx_skb_bytes[chosen], flows.tx_skb_packets[chosen]], axis=1),
-                ]
-            ),
-        ]
+def _figures(flows: CountedFlows, indices: list[int]) -> NDArray[np.int64]:
+    """Sums of bytes and packets by interface (row = place in `indices`) and attribution.
+
+    Shape (interfaces, 2 units, 2 directions, attributions, 2): as segments and as super-packets, in and out.
+    """
+    rows = flows.rows
+    order = np.array(sorted(indices), np.int64)
+    kinds = len(Attribution)
+    figures = np.zeros((len(order), 2, 2, kinds, 2), np.int64)
+    if not len(order) or not len(rows):
+        return figures
+    place = np.searchsorted(order, rows["ifindex"]).clip(0, len(order) - 1)
+    known = order[place] == rows["ifindex"]
+    cell = np.where(known, place * kinds + rows["attribution"], len(order) * kinds)
+    columns = (
+        (rows["rx_bytes"], rows["rx_packets"]),
+        (rows["tx_bytes"], rows["tx_packets"]),
+        (flows.rx_skb_bytes, flows.rx_skb_packets),
+        (flows.tx_skb_bytes, flows.tx_skb_packets),
     )
+    for index, pair in enumerate(columns):
+        for what, column in enumerate(pair):
+            # Sums as doubles are exact below 2^53: nine petabytes in an interval.
+            sums = np.bincount(cell, column, len(order) * kinds + 1)[:-1].reshape(len(order), kinds)
+            figures[:, index // 2, index % 2, :, what] = sums
+    return figures[np.searchsorted(order, indices)]
 
 
 def _candidates(sums: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -115,7 +120,3 @@ _CLASSES: Final[Mapping[str, tuple[Attribution, ...]]] = {
     "kernel_socket_bytes": (Attribution.KERNEL,),
     "unattributed_bytes": (Attribution.NONE,),
 }
-
-
-def _parts(attribution: NDArray[np.uint8], figures: NDArray[np.int64]) -> dict[str, int]:
-    return {name: int(figures[np.isin(attribution, members)].sum()) for name, members in _CLASSES.items()}

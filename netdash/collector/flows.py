@@ -37,12 +37,15 @@ def join_directions(raw: RawCounts) -> CountedFlows:
     ends = _ends(keys, outgoing)
     _, first, group = np.unique(ends["id"], return_index=True, return_inverse=True)
     rows = take(ends, first)
-    size = len(rows)
+    size, cell = len(rows), 2 * group + outgoing
     for name, column in (("bytes", "wire_bytes"), ("packets", "wire_packets")):
-        rows[f"rx_{name}"], rows[f"tx_{name}"] = _split(values[column], outgoing, group, size)
-    np.bitwise_or.at(rows["tcp_flags"], group, values["tcp_flags"].astype(np.uint8))
-    rx_skb_bytes, tx_skb_bytes = _split(values["skb_bytes"], outgoing, group, size)
-    rx_skb_packets, tx_skb_packets = _split(values["skb_packets"], outgoing, group, size)
+        rows[f"rx_{name}"], rows[f"tx_{name}"] = _split(values[column], cell, size)
+    flagged = np.flatnonzero(values["tcp_flags"])
+    flags = np.zeros(size, np.uint8)
+    np.bitwise_or.at(flags, group[flagged], values["tcp_flags"][flagged].astype(np.uint8))
+    rows["tcp_flags"] = flags
+    rx_skb_bytes, tx_skb_bytes = _split(values["skb_bytes"], cell, size)
+    rx_skb_packets, tx_skb_packets = _split(values["skb_packets"], cell, size)
     return CountedFlows(rows, rx_skb_bytes, tx_skb_bytes, rx_skb_packets, tx_skb_packets)
 
 
@@ -65,11 +68,14 @@ def _ends(keys: NDArray[np.void], outgoing: NDArray[np.bool_]) -> NDArray[np.voi
     rows = np.zeros(len(keys), FLOW_ROW)
     for name in ("ifindex", "vlan", "ethertype", "protocol"):
         rows[name] = keys[name]
-    rows["local"] = np.where(outgoing[:, None], keys["source"], keys["destination"])
-    rows["remote"] = np.where(outgoing[:, None], keys["destination"], keys["source"])
-    rows["local_port"] = np.where(outgoing, keys["source_port"], keys["destination_port"])
-    rows["remote_port"] = np.where(outgoing, keys["destination_port"], keys["source_port"])
-    rows["flags"] |= np.where(keys["flags"] & FLAG_FRAGMENT, FLOW_FRAGMENT, 0).astype(np.uint8)
+    sent = np.flatnonzero(outgoing)
+    for local, remote, source, destination in (
+        ("local", "remote", "source", "destination"),
+        ("local_port", "remote_port", "source_port", "destination_port"),
+    ):
+        rows[local], rows[remote] = keys[destination], keys[source]
+        rows[local][sent], rows[remote][sent] = keys[source][sent], keys[destination][sent]
+    rows["flags"][keys["flags"] & FLAG_FRAGMENT != 0] = FLOW_FRAGMENT
     _name_icmp(rows, keys, outgoing)
     overflow = np.flatnonzero(keys["flags"] & FLAG_OVERFLOW)
     rows["flags"][overflow] = FLOW_OVERFLOW
@@ -99,11 +105,11 @@ def _name_icmp(rows: NDArray[np.void], keys: NDArray[np.void], outgoing: NDArray
 
 
 def _split(
-    column: NDArray[np.uint64], outgoing: NDArray[np.bool_], group: NDArray[np.intp], size: int
+    column: NDArray[np.uint64], cell: NDArray[np.intp], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sums of `column` by group, incoming and outgoing."""
-    figures = column.astype(np.int64)
-    rx, tx = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    np.add.at(rx, group, np.where(outgoing, 0, figures))
-    np.add.at(tx, group, np.where(outgoing, figures, 0))
-    return rx, tx
+    """Sums of `column` by group, incoming and outgoing; `cell`: twice the group, and one more for outgoing.
+
+    Sums as doubles are exact below 2^53: nine petabytes in an interval.
+    """
+    sums = np.bincount(cell, column, 2 * size).astype(np.int64).reshape(size, 2)
+    return sums[:, 0], sums[:, 1]

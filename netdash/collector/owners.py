@@ -166,6 +166,8 @@ def _is_mapped(addresses: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _match_connections(flows: NDArray[np.void], sockets: NDArray[np.void]) -> NDArray[np.intp]:
     """For each flow the index of the socket with its protocol and five-tuple, or -1."""
+    if not len(sockets):
+        return np.full(len(flows), -1, np.intp)
     as_flows = np.zeros(len(sockets), FLOW_ROW)
     names = ("protocol", "local", "remote", "local_port", "remote_port")
     for name in names:
@@ -177,6 +179,8 @@ def _match_connections(flows: NDArray[np.void], sockets: NDArray[np.void]) -> ND
 def _match_local(flows: NDArray[np.void], sockets: NDArray[np.void]) -> NDArray[np.intp]:
     """For each flow the index of the socket bound to its local end: to its address, or else to any."""
     result = np.full(len(flows), -1, np.intp)
+    if not len(sockets):
+        return result
     keys = _local_keys(sockets, sockets["local"])
     for addresses in (flows["local"], np.zeros_like(flows["local"])):
         found = lookup(keys, _local_keys(flows, addresses))
@@ -222,30 +226,38 @@ def _copy_counters(flows: NDArray[np.void], sockets: NDArray[np.void], found: ND
 
 def _mark_kernel(flows: NDArray[np.void]) -> None:
     """Protocols that no process speaks: ARP, neighbour discovery, group membership, answers to somebody's ping."""
-    kind = flows["remote_port"] >> 8
-    echo = (flows["flags"] & FLOW_ECHO) != 0
-    icmpv6 = (flows["protocol"] == ICMPV6) & ~echo & np.isin(kind, _NEIGHBOUR_AND_GROUP_MESSAGES)
+    protocol = flows["protocol"]
+    icmp = (protocol == ICMP) | (protocol == ICMPV6)
+    rows = np.flatnonzero(icmp | (protocol == IGMP) | (flows["ethertype"] == ARP))
+    rows = rows[flows["attribution"][rows] == Attribution.NONE]
+    chosen = take(flows, rows)
+    echo = (chosen["flags"] & FLOW_ECHO) != 0
+    message = ~echo & np.isin(chosen["remote_port"] >> 8, _NEIGHBOUR_AND_GROUP_MESSAGES)
     # The asking side's port is the identifier; with both ports 0 it cannot be told who asks.
-    answered = echo & np.isin(flows["protocol"], (ICMP, ICMPV6)) & (flows["remote_port"] != 0)
-    own = (flows["ethertype"] == ARP) | (flows["protocol"] == IGMP) | icmpv6 | answered
-    rows = own & (flows["attribution"] == Attribution.NONE) & ((flows["flags"] & FLOW_OVERFLOW) == 0)
-    flows["attribution"][rows] = Attribution.KERNEL
+    answered = echo & (chosen["remote_port"] != 0)
+    kernel = np.select(
+        [chosen["ethertype"] == ARP, chosen["protocol"] == IGMP, chosen["protocol"] == ICMPV6],
+        [True, True, message | answered],
+        answered,
+    )
+    flows["attribution"][rows[kernel]] = Attribution.KERNEL
 
 
 def _mark_forwarded(flows: NDArray[np.void], local_addresses: frozenset[str]) -> None:
     """Unicast IP whose local end is no address of this host."""
-    own = np.frombuffer(b"".join(pack_address(a) for a in sorted(local_addresses)), np.uint8).reshape(-1, 16)
-    local = hash_columns(*address_words(flows["local"]))
-    mine = lookup(hash_columns(*address_words(own)), local) >= 0 if len(own) else np.zeros(len(flows), np.bool_)
-    address = flows["local"]
-    mapped = _is_mapped(address)
-    group = np.where(
-        mapped,
-        (address[:, 12] >= 224) | (address[:, 12] == 127) | (address[:, 12] == 0),
-        (address[:, 0] == 0xFF)
-        | ((address[:, 0] == 0xFE) & (address[:, 1] & 0xC0 == 0x80))
-        | (address == 0).all(axis=1),
+    open_rows = np.flatnonzero(
+        (flows["attribution"] == Attribution.NONE)
+        & ((flows["flags"] & FLOW_OVERFLOW) == 0)
+        & ((flows["ethertype"] == ETHERTYPE_IPV4) | (flows["ethertype"] == ETHERTYPE_IPV6))
     )
-    ip = np.isin(flows["ethertype"], (ETHERTYPE_IPV4, ETHERTYPE_IPV6))
-    rows = ip & ~mine & ~group & (flows["attribution"] == Attribution.NONE) & ((flows["flags"] & FLOW_OVERFLOW) == 0)
+    high, low = address_words(flows["local"][open_rows])
+    own = np.frombuffer(b"".join(pack_address(a) for a in sorted(local_addresses)), np.uint8).reshape(-1, 16)
+    mine = lookup(hash_columns(*address_words(own)), hash_columns(high, low)) >= 0
+    # The words are little endian: the first byte of an address is the lowest of `high`, IPv4's first that of low >> 32.
+    mapped = (high == 0) & (low & np.uint64(0xFFFFFFFF) == np.uint64(0xFFFF0000))
+    first, second = high & np.uint64(0xFF), high >> np.uint64(8) & np.uint64(0xFF)
+    first4 = low >> np.uint64(32) & np.uint64(0xFF)
+    group4 = (first4 >= 224) | (first4 == 127) | (first4 == 0)
+    group6 = (first == 0xFF) | ((first == 0xFE) & (second & np.uint64(0xC0) == 0x80)) | ((high == 0) & (low == 0))
+    rows = open_rows[~mine & ~np.where(mapped, group4, group6)]
     flows["attribution"][rows] = Attribution.FORWARDED

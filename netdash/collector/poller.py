@@ -281,6 +281,8 @@ def _start_clock() -> Callable[[int], float]:
 
 def _only(counted: CountedFlows, chosen: NDArray[np.uint32]) -> CountedFlows:
     keep = np.isin(counted.rows["ifindex"], chosen)
+    if keep.all():
+        return counted
     return CountedFlows(
         take(counted.rows, keep),
         counted.rx_skb_bytes[keep],

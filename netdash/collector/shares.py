@@ -43,6 +43,8 @@ def mark_raw(flows: NDArray[np.void], moved: NDArray[np.void]) -> None:
     A raw socket (raw(7)) names no connection: with several processes at one protocol it stays open whose flow it is,
     and so it is said. A ping socket (icmp(7)) has the echo identifier as its port.
     """
+    if not len(moved):
+        return
     open_flows = (flows["attribution"] == Attribution.NONE) & ~np.isin(flows["protocol"], tuple(PORT_PROTOCOLS))
     for protocol in np.unique(flows["protocol"][open_flows]):
         mine = open_flows & (flows["protocol"] == protocol)
