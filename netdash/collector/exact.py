@@ -91,7 +91,7 @@ class ExactLayer:
         """
         cumulative = self.traffic.read()
         moved = self.table.update(cumulative)
-        spliced = self.splices.update(sockets, closed, cumulative)
+        spliced = self.splices.update(sockets, closed, cumulative, self.task_rows)
         self.traffic.forget(self.table.to_forget(self.task_rows["cookie"]))
         listed = join(sockets, closed)
         here = (moved["net_namespace"] == self.net_namespace) & np.isin(moved["family"], (4, 6))

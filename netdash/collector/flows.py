@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.kernel.raw_flow import FLAG_FRAGMENT, FLAG_OVERFLOW, PACKET_OUTGOING, RawCounts
-from netdash.model.hashing import connection_ids, hash_columns
+from netdash.model.hashing import connection_ids, group_equal, hash_columns
 from netdash.model.merge import overflow_id
 from netdash.model.protocols import ICMP, ICMPV6
 from netdash.model.tables import FLOW_ECHO, FLOW_FRAGMENT, FLOW_OVERFLOW, FLOW_ROW, UNKNOWN, take
@@ -35,8 +35,8 @@ def join_directions(raw: RawCounts) -> CountedFlows:
     keys, values = raw.keys, raw.values
     outgoing = keys["packet_type"] == PACKET_OUTGOING
     ends = _ends(keys, outgoing)
-    _, first, group = np.unique(ends["id"], return_index=True, return_inverse=True)
-    rows = take(ends, first)
+    first, group = group_equal(ends["id"])
+    rows = ends if len(first) == len(ends) else take(ends, first)
     size, cell = len(rows), 2 * group + outgoing
     for name, column in (("bytes", "wire_bytes"), ("packets", "wire_packets")):
         rows[f"rx_{name}"], rows[f"tx_{name}"] = _split(values[column], cell, size)

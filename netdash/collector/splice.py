@@ -12,50 +12,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.collector.traffic import MOVED_ROW
+from netdash.kernel.task_sockets import TASK_SOCKET_ROW
 from netdash.model.hashing import lookup
 from netdash.model.protocols import TCP
-from netdash.model.tables import UNKNOWN, take
+from netdash.model.tables import SOCKET_ROW, UNKNOWN, empty, join, take
 
 
 @dataclass(slots=True)
 class SpliceTable:
-    """Remembers, by cookie, what could not be seen from the start (`base`) and what was found to be spliced."""
+    """Remembers, by socket, what could not be seen from the start (`base`) and what was found to be spliced."""
 
-    cookies: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    rows: NDArray[np.void] = field(default_factory=lambda: empty(SOCKET_ROW))
+    """As last seen."""
     base: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     spliced: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    lingering: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """No listing has it any more, because both ends have ended it, but its process holds it and may still read."""
     started: bool = False
 
     def update(
-        self, sockets: NDArray[np.void], closed: NDArray[np.void], traffic: NDArray[np.void]
+        self,
+        sockets: NDArray[np.void],
+        closed: NDArray[np.void],
+        traffic: NDArray[np.void],
+        held: NDArray[np.void] | None = None,
     ) -> NDArray[np.void]:
         """MOVED_ROW that complete those of the receive calls; a row may take back what a call told of later.
 
-        `sockets`, `closed`: SOCKET_ROW read before `traffic`, the cumulative TRAFFIC_ROW: so a call between the two
-        never looks like a splice. A receive call that waits for its last byte (MSG_WAITALL) does until it returns.
+        `sockets`, `closed`: SOCKET_ROW, and `held`: TASK_SOCKET_ROW, all read before `traffic`, the cumulative
+        TRAFFIC_ROW: so a call between the two never looks like a splice. A receive call that waits for its last byte
+        (MSG_WAITALL) does until it returns.
         """
+        held = empty(TASK_SOCKET_ROW) if held is None else held
         open_rows = _counted(sockets)
         now = _taken_out(open_rows) - _received_by_calls(open_rows["cookie"], traffic)
-        found = lookup(self.cookies, open_rows["cookie"])
+        found = lookup(self.rows["cookie"], open_rows["cookie"])
         known = found >= 0
         fresh = np.zeros(len(now), np.int64) if self.started else now
         base = np.where(known, self.base[found], fresh) if len(self.base) else fresh
         before = np.where(known, self.spliced[found], 0) if len(self.spliced) else np.zeros(len(now), np.int64)
         spliced = np.maximum(now - base, 0)
         rows = _rows(open_rows, spliced - before)
-        ends = self._ends(closed, traffic)
-        self.cookies, self.base, self.spliced, self.started = open_rows["cookie"].copy(), base, spliced, True
+        ends = self._ends(closed, traffic, held)
+        self._remember(open_rows, base, spliced, closed, held)
+        self.started = True
         return np.concatenate([rows, ends])
 
-    def _ends(self, closed: NDArray[np.void], traffic: NDArray[np.void]) -> NDArray[np.void]:
+    def _ends(self, closed: NDArray[np.void], traffic: NDArray[np.void], held: NDArray[np.void]) -> NDArray[np.void]:
         """The last bytes of sockets that were spliced from before. Of others, what was never read is no splice."""
-        ended = _counted(closed)
-        found = lookup(self.cookies, ended["cookie"])
+        lingered = take(self.rows, self.lingering)
+        let_go = take(lingered, lookup(held["cookie"], lingered["cookie"]) < 0)
+        others = _counted(closed)
+        ended = join(let_go, take(others, lookup(lingered["cookie"], others["cookie"]) < 0))
+        found = lookup(self.rows["cookie"], ended["cookie"])
         known = np.flatnonzero(found >= 0)
         known = known[self.spliced[found[known]] > 0]
         rows, place = take(ended, known), found[known]
         now = rows["rx_payload_total"].astype(np.int64) - _received_by_calls(rows["cookie"], traffic)
         return _rows(rows, np.maximum(now - self.base[place] - self.spliced[place], 0))
+
+    def _remember(
+        self,
+        open_rows: NDArray[np.void],
+        base: NDArray[np.int64],
+        spliced: NDArray[np.int64],
+        closed: NDArray[np.void],
+        held: NDArray[np.void],
+    ) -> None:
+        ended = (lookup(closed["cookie"], self.rows["cookie"]) >= 0) & ~self.lingering
+        listed = lookup(open_rows["cookie"], self.rows["cookie"]) >= 0
+        holding = lookup(held["cookie"], self.rows["cookie"])
+        stays = np.flatnonzero(~ended & ~listed & (holding >= 0))
+        unlisted = take(self.rows, stays)
+        # All of it has come: the other end's FIN is what took the socket out of the listing.
+        unlisted["rx_payload_total"] = held["rx_payload_bytes"][holding[stays]]
+        self.rows = join(open_rows, unlisted)
+        self.base = np.concatenate([base, self.base[stays]])
+        self.spliced = np.concatenate([spliced, self.spliced[stays]])
+        self.lingering = np.repeat([False, True], [len(open_rows), len(unlisted)])
 
 
 def _counted(sockets: NDArray[np.void]) -> NDArray[np.void]:

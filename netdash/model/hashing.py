@@ -45,6 +45,23 @@ def connection_ids(rows: NDArray[np.void]) -> NDArray[np.uint64]:
     return hash_columns(numbers, *address_words(rows["local"]), *address_words(rows["remote"]))
 
 
+def group_equal(ids: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """One index for each distinct id, and for each id the number of its group. In order where all ids are distinct.
+
+    np.unique does the same with a stable sort, which takes three times as long.
+    """
+    in_order = np.arange(len(ids))
+    ordered = np.sort(ids)
+    if not len(ids) or (ordered[1:] != ordered[:-1]).all():
+        return in_order, in_order
+    order = np.argsort(ids)
+    ordered = ids[order]
+    starts = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    groups = np.empty(len(ids), np.intp)
+    groups[order] = np.cumsum(starts) - 1
+    return order[starts], groups
+
+
 def lookup(haystack: NDArray[np.uint64], needles: NDArray[np.uint64]) -> NDArray[np.intp]:
     """For each needle the index of one equal element of `haystack`, or -1. O((n + m) log n)."""
     if not len(haystack):
