@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from netdash.collector.owners import Evidence
 from netdash.collector.splice import SpliceTable
-from netdash.collector.traffic import TrafficTable, sockets_of
+from netdash.collector.traffic import AF_PACKET, TrafficTable, sockets_of
 from netdash.errors import NotPermittedError, NotSupportedError
 from netdash.kernel.btf import Btf
 from netdash.kernel.exec_trace import ExecTrace
@@ -94,7 +94,7 @@ class ExactLayer:
         spliced = self.splices.update(sockets, closed, cumulative, self.task_rows)
         self.traffic.forget(self.table.to_forget(self.task_rows["cookie"]))
         listed = join(sockets, closed)
-        here = (moved["net_namespace"] == self.net_namespace) & np.isin(moved["family"], (4, 6))
+        here = (moved["net_namespace"] == self.net_namespace) & np.isin(moved["family"], (4, 6, AF_PACKET))
         nobody = take(sockets, (sockets["pid"] == UNKNOWN) & (sockets["inode"] != 0))["cookie"].copy()
         # Twice seen without a holder: one look may fall between the opening of a socket and its descriptor.
         kernel = nobody[lookup(self.orphans, nobody) >= 0]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.collector.traffic import SOCK_RAW
+from netdash.collector.traffic import AF_PACKET, SOCK_RAW
 from netdash.model.hashing import address_words, hash_columns, lookup
-from netdash.model.protocols import PORT_PROTOCOLS
-from netdash.model.tables import FLOW_ECHO, Attribution, join, take
+from netdash.model.protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6, PORT_PROTOCOLS
+from netdash.model.tables import FLOW_ECHO, FLOW_OVERFLOW, Attribution, join, take
+
+_ETHERTYPE_ARP: Final = 0x0806
+_SENT_OTHERWISE: Final = (ETHERTYPE_IPV4, ETHERTYPE_IPV6, _ETHERTYPE_ARP)
+"""By the kernel itself, for its sockets and its neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,13 @@ def mark_raw(flows: NDArray[np.void], moved: NDArray[np.void]) -> None:
     """Gives flows without ports to the process that moved something through a raw socket of their protocol.
 
     A raw socket (raw(7)) names no connection: with several processes at one protocol it stays open whose flow it is,
-    and so it is said. A ping socket (icmp(7)) has the echo identifier as its port.
+    and so it is said. A ping socket (icmp(7)) has the echo identifier as its port. What is not IP can only have been
+    sent by a packet socket (packet(7)), but for the kernel's own ARP.
     """
     if not len(moved):
         return
+    _mark_frames(flows, take(moved, moved["family"] == AF_PACKET))
+    moved = take(moved, moved["family"] != AF_PACKET)
     open_flows = (flows["attribution"] == Attribution.NONE) & ~np.isin(flows["protocol"], tuple(PORT_PROTOCOLS))
     for protocol in np.unique(flows["protocol"][open_flows]):
         mine = open_flows & (flows["protocol"] == protocol)
@@ -55,6 +63,13 @@ def mark_raw(flows: NDArray[np.void], moved: NDArray[np.void]) -> None:
             _give(flows, mine & echo & (flows["local_port"] == user["local_port"]), int(user["pid"]))
         if len(raw) == 1:
             _give(flows, mine & (flows["attribution"] == Attribution.NONE), int(raw[0]))
+
+
+def _mark_frames(flows: NDArray[np.void], moved: NDArray[np.void]) -> None:
+    senders = np.unique(moved["pid"][moved["tx_payload"] > 0])
+    if len(senders) == 1:
+        frames = (flows["attribution"] == Attribution.NONE) & ~np.isin(flows["ethertype"], _SENT_OTHERWISE)
+        _give(flows, frames & (flows["tx_bytes"] > 0) & ((flows["flags"] & FLOW_OVERFLOW) == 0), int(senders[0]))
 
 
 def _give(flows: NDArray[np.void], rows: NDArray[np.bool_], pid: int) -> None:

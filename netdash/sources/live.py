@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from netdash.collector.messages import (
     HEADER_BYTES,
@@ -18,10 +19,11 @@ from netdash.collector.messages import (
     encode_command,
 )
 from netdash.collector.process import CollectorProcess
-from netdash.model.codec import DecodeError, decode_snapshot
 from netdash.model.sanitize import sanitize
-from netdash.model.snapshot import Snapshot
 from netdash.sources.source import SourceEndedError
+
+if TYPE_CHECKING:
+    from netdash.model.snapshot import Snapshot
 
 _STREAM_BYTES = 1 << 20
 
@@ -39,6 +41,9 @@ class LiveSource:
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """The baseline, then one an interval; ends after `stop`. Raises SourceEndedError with what the collector
         said."""
+        # Here, not above: NumPy loads while the dashboard paints its first screen.
+        from netdash.model.codec import DecodeError, decode_snapshot
+
         reader, self._writer = await asyncio.open_connection(sock=self._collector.connection, limit=_STREAM_BYTES)
         for command in self._unsent:
             await self._send(command)

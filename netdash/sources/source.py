@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from netdash.errors import NetdashError
-from netdash.model.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    # The first paint does not wait for NumPy, which the tables are made of.
+    from netdash.model.snapshot import Snapshot
 
 
 class SourceEndedError(NetdashError):

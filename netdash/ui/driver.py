@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from types import FrameType
-from typing import Final
+from typing import ClassVar, Final
 
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -24,6 +24,7 @@ _LAST_WRITES_SECONDS: Final = 1.0
 class DashboardDriver(LinuxDriver):
     """Textual's driver, but a stalled terminal never blocks: frames that it cannot take are dropped and drawn anew."""
 
+    _started: ClassVar[set[DashboardDriver]] = set()
     _dropped = False
 
     @property
@@ -42,6 +43,25 @@ class DashboardDriver(LinuxDriver):
             self._dropped = True
             return
         super().write(data)
+
+    def start_application_mode(self) -> None:
+        """Takes the terminal, also again after a suspension."""
+        self.exit_event.clear()
+        self._started.add(self)
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual leaves it without types
+
+    def disable_input(self) -> None:
+        """Ends the input thread. Textual's own way gives up at a write that fails, as all do once the terminal is gone,
+        and the thread would then read end-of-file for ever and keep the process alive."""
+        super().disable_input()
+        self.exit_event.set()
+
+    @classmethod
+    def end_input(cls) -> None:
+        """Ends every input thread, whatever became of its driver: the terminal may go while the driver starts."""
+        for driver in cls._started:
+            driver.exit_event.set()
+        cls._started.clear()
 
     def close(self) -> None:
         """Waits for the last writes; a terminal that takes nothing is not waited for."""

@@ -55,5 +55,6 @@ async def _run(source: SnapshotSource, options: Options) -> tuple[int, str | Non
         try:
             code = await app.run_async(mouse=options.mouse)
         finally:
+            DashboardDriver.end_input()
             await source.close()
         return code if code is not None else app.return_code or 0, app.failure

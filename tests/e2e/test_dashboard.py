@@ -98,7 +98,7 @@ def test_keys_of_the_flow_view(lab: Lab) -> None:
         terminal.press("u")
         terminal.wait_until(lambda: "MB" in terminal.text or "kB" in terminal.text, "bytes")
         terminal.press("?")
-        terminal.wait_for("host names")
+        terminal.wait_for("Everywhere", "Two lines a flow")
         terminal.press("\x1b")
         terminal.wait_for(REMOTE_PORT_SHOWN)
         terminal.press("q")
@@ -134,6 +134,18 @@ def test_a_dead_collector_ends_it_with_one_line(lab: Lab) -> None:
 def test_a_vanished_terminal_ends_it(lab: Lab) -> None:
     with dashboard(lab) as terminal:
         terminal.wait_for("Interfaces", lab.a.interface)
+        terminal.hang_up()
+        terminal.wait_for_end()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("seen", ["\x1b[?1049h", "Interfaces", "loopback"])
+@pytest.mark.parametrize("keys", ["", "q"])
+def test_a_terminal_may_vanish_at_any_moment(lab: Lab, seen: str, keys: str) -> None:
+    """While it starts, while it runs, while it ends: the process is gone, with nothing left that spins."""
+    with dashboard(lab) as terminal:
+        terminal.wait_until(lambda: seen.encode() in terminal.output, f"{seen!r}")
+        terminal.press(keys)
         terminal.hang_up()
         terminal.wait_for_end()
 

@@ -247,7 +247,7 @@ async def test_every_view_shows_and_takes_snapshots() -> None:
         await pilot.press("shift+tab")
         assert app.main_screen.view.view_id == VIEWS[-1].view_id
         await pilot.click(TabLine, offset=(20, 0))
-        assert app.main_screen.view.view_id == "flows"
+        assert app.main_screen.view.view_id == "processes"
 
 
 async def test_only_the_shown_view_is_drawn() -> None:
@@ -269,7 +269,7 @@ async def test_drilling_into_an_interface_and_back() -> None:
         both = [interface("eth0", 2), interface("eth1", 3, rx_bytes=2500, tx_bytes=0)]
         await take(app, pilot, snapshot(1, interfaces=both))
         await pilot.press("down", "enter")
-        await settle(pilot, lambda: app.main_screen.view is not None and app.main_screen.view.view_id == "flows")
+        await settle(pilot, lambda: app.main_screen.view is not None and app.main_screen.view.view_id == "processes")
         assert " eth1  ▼ 20.0 kb/s" in header(app)
         await pilot.press("escape")
         assert " all interfaces " in header(app)

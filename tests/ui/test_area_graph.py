@@ -100,6 +100,16 @@ async def test_any_size(width: int, height: int) -> None:
     await drawn([1.0, 2.0], [1.0, 2.0], width=width, height=height)
 
 
+async def test_another_size_draws_anew() -> None:
+    app = GraphApp()
+    async with app.run_test(size=(12, 4)) as pilot:
+        app.graph.show([1000.0], [1000.0], times=[0.0], units=BYTES)
+        await pilot.resize_terminal(16, 8)
+        await pilot.pause()
+        assert [app.graph.render_line(y).cell_length for y in range(8)] == [16] * 8
+        assert app.lines()[3] == "      0│       ⢸"
+
+
 def test_halves_share_all_lines() -> None:
     for height in range(60):
         assert sum(halves(height)) == height

@@ -43,7 +43,7 @@ class InterfacesView(View):
     title: ClassVar[str] = "Interfaces"
     view_id: ClassVar[str] = "interfaces"
     keys: ClassVar[tuple[KeyBinding, ...]] = (
-        KeyBinding("interfaces.open", "enter", "open", "its flows", "Go to the flows of the interface"),
+        KeyBinding("interfaces.open", "enter", "open", "its processes", "Go to the processes of the interface"),
         KeyBinding("interfaces.sort_rate", "r", "sort('rate')", "sort by rate", "Sort by rate, again: back to normal"),
         KeyBinding("interfaces.sort_total", "T", "sort('total')", "by total", "Sort by bytes since the start"),
         KeyBinding("interfaces.reverse", "R", "reverse", "reverse", "Reverse the order"),
@@ -177,7 +177,7 @@ class InterfacesView(View):
     def action_open(self) -> None:
         """Limits the dashboard to the interface under the cursor."""
         if self._large is not None:
-            self.post_message(self.ScopeRequested(Scope(interface=InterfaceScope(*self._large)), "flows"))
+            self.post_message(self.ScopeRequested(Scope(interface=InterfaceScope(*self._large)), "processes"))
 
     def action_sort(self, column: str) -> None:
         """Sorts by a column; by the same again: back to the normal order."""

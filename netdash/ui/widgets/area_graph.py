@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from rich.segment import Segment
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -67,6 +67,7 @@ class AreaGraph(Widget):
         self._rx_scale = Scale()
         self._tx_scale = Scale()
         self._lines: list[Strip] = []
+        self._drawn_for = Size()
 
     def show(self, rx: Sequence[float], tx: Sequence[float], *, times: Sequence[float], units: Units) -> None:
         """Draws rates in bytes per second, the oldest first; NaN leaves a gap.
@@ -75,8 +76,9 @@ class AreaGraph(Widget):
         before are not drawn again.
         """
         self._rx, self._tx, self._times, self._units = rx, tx, times, units
-        before, self._lines = self._lines, self._draw()
-        if len(before) != len(self._lines):
+        before, size_before = self._lines, self._drawn_for
+        self._draw()
+        if not before or size_before != self._drawn_for:
             self.refresh()
             return
         width = self.size.width
@@ -93,10 +95,6 @@ class AreaGraph(Widget):
         super().notify_style_update()
         self._lines = []
 
-    def on_resize(self) -> None:
-        """All lines are drawn anew."""
-        self._lines = []
-
     @property
     def capacity(self) -> int:
         """Samples that fit in the graph now."""
@@ -104,13 +102,16 @@ class AreaGraph(Widget):
         return max(0, self.size.width - LABEL_CELLS) * per_cell
 
     def render_line(self, y: int) -> Strip:
-        """A line that was drawn when the samples came."""
-        if not self._lines:
-            self._lines = self._draw()
+        """A line that was drawn when the samples came, or now when the size or the colours are others."""
+        if not self._lines or self._drawn_for != self.size:
+            self._draw()
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, self.rich_style)
 
-    def _draw(self) -> list[Strip]:
-        width, height = self.size
+    def _draw(self) -> None:
+        self._drawn_for = self.size
+        self._lines = self._all_lines(*self.size)
+
+    def _all_lines(self, width: int, height: int) -> list[Strip]:
         if width <= LABEL_CELLS or height < 2:
             return [Strip.blank(width, self.rich_style)] * height
         room = halves(height)

@@ -1,0 +1,187 @@
+"""Every layer below the best one: it works, says what it is and why, and its limits are the known ones.
+
+And what no layer may do: leave something in the kernel when all of it is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.e2e.test_unprivileged import AS_NOBODY
+from tests.integration.running import JsonObject, process_of
+from tests.integration.scenarios.common import Moved
+from tests.integration.scenarios.watching import NETDASH, Observed, observe_scenarios
+from tests.integration.test_tracing import exists
+from tests.namespaces import Lab, popen_in
+
+pytestmark = pytest.mark.root
+
+_SECONDS = 20
+
+
+def only(observed: Observed, name: str) -> Moved:
+    result = observed.results[name]
+    assert (result.skipped, result.failed) == (None, None)
+    (one,) = result.moved
+    return one
+
+
+def payload_flow(observed: Observed, sent: int) -> JsonObject:
+    """The TCP flow that sent so much payload."""
+    (row,) = (f for f in observed.summary["flows"] if f["protocol"] == "tcp" and f["tx_payload"] == sent)
+    found: JsonObject = row
+    return found
+
+
+def notes_about(observed: Observed, *words: str) -> int:
+    return sum(all(word in note for word in words) for note in observed.summary["health"]["notes"])
+
+
+def received_within_fin(told: int, received: int) -> bool:
+    """Of a connection that ended between two looks, the counter may count the FIN as a byte."""
+    return received <= told <= received + 1
+
+
+def test_scan_of_proc(lab: Lab) -> None:
+    """Without the exact layer: who holds a socket at a look has its bytes; who came and went has none."""
+    observed = observe_scenarios(lab, ["long_lived", "drip", "thousand_processes"], refuse="exact")
+    assert observed.summary["mode"] == {"flows": "ebpf", "processes": "scan"}
+    assert notes_about(observed, "exact counting by process") == len(observed.summary["health"]["notes"]) == 1
+    one = only(observed, "long_lived")
+    (row,) = observed.rows(one)
+    assert row["tx_payload"] == one.sent
+    assert received_within_fin(row["rx_payload"], one.received)
+    assert row["tx_bytes"] > one.sent
+    # UDP sockets have no counters, but their packets have an owner.
+    one = only(observed, "drip")
+    (row,) = observed.rows(one)
+    assert (row["tx_payload"], row["rx_payload"]) == (None, None)
+    assert row["tx_bytes"] == one.sent + 15 * (14 + 20 + 8)
+    short_lived = observed.results["thousand_processes"]
+    if short_lived.skipped is not None:
+        pytest.skip(short_lived.skipped)
+    nameless = [one for one in short_lived.moved if not observed.rows(one)]
+    assert len(nameless) > 500
+    accounting = observed.summary["accounting"][lab.a.interface]
+    assert accounting["counted_bytes"] == accounting["kernel_bytes"]
+    assert accounting["unattributed_bytes"] >= sum(one.sent + one.received for one in nameless)
+
+
+def test_packet_ring(lab: Lab) -> None:
+    """Without eBPF for packets every packet is read from a ring: the same figures at another price."""
+    observed = observe_scenarios(lab, ["tcp_both", "udp_ipv6"], refuse="ebpf")
+    assert observed.summary["mode"] == {"flows": "ring", "processes": "exact"}
+    for name in ("tcp_both", "udp_ipv6"):
+        one = only(observed, name)
+        (row,) = observed.rows(one)
+        assert (row["tx_payload"], row["rx_payload"]) == (one.sent, one.received)
+        assert row["tx_bytes"] >= one.sent + 42 * row["tx_packets"] > one.sent
+    assert observed.summary["health"]["lost_packets"] == 0
+    accounting = observed.summary["accounting"][lab.a.interface]
+    assert accounting["counted_bytes"] == accounting["kernel_bytes"] == accounting["attributed_bytes"]
+
+
+def test_sockets_alone(lab: Lab) -> None:
+    """Where no packets are counted: TCP by the sockets' own counters; what UDP moved is not known, and no 0."""
+    observed = observe_scenarios(lab, ["long_lived", "drip"], refuse="ebpf,ring,exact")
+    assert observed.summary["mode"] == {"flows": "sockets", "processes": "scan"}
+    assert notes_about(observed, "packets are not counted", "CAP_NET_RAW", "sudo") == 1
+    one = only(observed, "long_lived")
+    flow = payload_flow(observed, one.sent)
+    assert received_within_fin(flow["rx_payload"], one.received)
+    assert (flow["tx_bytes"], flow["rx_bytes"], flow["pid"]) == (None, None, one.pid)
+    (row,) = observed.rows(one)
+    assert (row["tx_payload"], row["tx_bytes"]) == (one.sent, None)
+    assert received_within_fin(row["rx_payload"], one.received)
+    (row,) = observed.rows(only(observed, "drip"))
+    assert {row[name] for name in ("tx_payload", "rx_payload", "tx_bytes", "rx_bytes")} == {None}
+    assert observed.summary["accounting"] == {}
+
+
+def test_sockets_with_exact_processes(lab: Lab) -> None:
+    """Payload by process needs no packets: all of it is there, wire bytes are not."""
+    observed = observe_scenarios(lab, ["tcp_both", "udp_connected"], refuse="ebpf,ring")
+    assert observed.summary["mode"] == {"flows": "sockets", "processes": "exact"}
+    assert notes_about(observed, "packets are not counted", "CAP_NET_RAW", "sudo") == 1
+    for name in ("tcp_both", "udp_connected"):
+        one = only(observed, name)
+        row = process_of(observed.summary, one.pid)
+        assert (row["tx_payload"], row["rx_payload"], row["tx_bytes"]) == (one.sent, one.received, None)
+
+
+def test_an_ordinary_user(lab: Lab) -> None:
+    """Every TCP connection has its rates, without the process of another user."""
+    observed = observe_scenarios(lab, ["long_lived", "drip"], program=(sys.executable, "-c", AS_NOBODY))
+    assert observed.summary["mode"] == {"flows": "sockets", "processes": "own"}
+    assert notes_about(observed, "packets are not counted", "CAP_NET_RAW", "sudo") == 1
+    assert notes_about(observed, "other users", "CAP_PERFMON", "sudo") == 1
+    assert len(observed.summary["health"]["notes"]) == 2
+    one = only(observed, "long_lived")
+    flow = payload_flow(observed, one.sent)
+    assert received_within_fin(flow["rx_payload"], one.received)
+    assert flow["pid"] is None
+    assert observed.rows(one) == observed.rows(only(observed, "drip")) == []
+    assert observed.summary["accounting"] == {}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.01)
+
+
+def descendants(pid: int) -> list[int]:
+    children: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        children += map(int, file.read_text().split())
+    return [*children, *(grandchild for child in children for grandchild in descendants(child))]
+
+
+def bpf_objects(pid: int) -> set[tuple[str, int]]:
+    """Kind and id of every BPF link, map and program that the process holds."""
+    found: set[tuple[str, int]] = set()
+    for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        lines = Path(f"/proc/{pid}/fdinfo/{name}").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        found |= {(kind, int(fields[kind])) for kind in ("link_id", "map_id", "prog_id") if kind in fields}
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_nothing_stays_when_all_of_it_is_killed(lab: Lab) -> None:
+    namespaces = set(os.listdir("/run/netns"))
+    with TemporaryDirectory() as directory:
+        output = Path(directory, "output")
+        with output.open("wb") as file:
+            process = popen_in(
+                lab.a.namespace, [*NETDASH, "--json", "-d", "0.3"], stdout=file, stderr=subprocess.DEVNULL
+            )
+        until(lambda: output.read_bytes().count(b"\n") > 1)
+        pids = [process.pid, *descendants(process.pid)]
+        objects = {found for pid in pids for found in bpf_objects(pid)}
+        assert len(pids) > 1
+        assert {kind for kind, _ in objects} >= {"map_id", "prog_id"}
+        assert all(exists(kind, number) for kind, number in objects)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        assert process.wait(_SECONDS) == -signal.SIGKILL
+        until(lambda: not any(is_running(pid) for pid in pids))
+    until(lambda: not any(exists(kind, number) for kind, number in objects))
+    assert {name for name in os.listdir("/run/netns") if str(os.getpid()) in name} <= namespaces
