@@ -247,7 +247,7 @@ async def test_every_view_shows_and_takes_snapshots() -> None:
         await pilot.press("shift+tab")
         assert app.main_screen.view.view_id == VIEWS[-1].view_id
         await pilot.click(TabLine, offset=(20, 0))
-        assert app.main_screen.view.view_id == "processes"
+        assert app.main_screen.view.view_id == "flows"
 
 
 async def test_only_the_shown_view_is_drawn() -> None:
