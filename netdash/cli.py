@@ -29,6 +29,7 @@ payload.
   netdash eth0 '!docker*'          some interfaces
   netdash --json -c 5              five intervals as JSON Lines
   netdash -t --view flows -d 2     flows as text, every two seconds
+  netdash doctor                   what works here, what does not, why, and how to change it
 """
 
 
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["doctor"]:
+        return _run_doctor(given[1:])
     options, output = parse_arguments(arguments)
     if output == "dashboard" and _terminal_cannot_show_dashboard():
         output = "text"
@@ -75,6 +79,17 @@ def _run(arguments: Sequence[str] | None) -> int:
     from netdash.sources.live import LiveSource
 
     return run_output(LiveSource(collector), options, output)
+
+
+def _run_doctor(arguments: Sequence[str]) -> int:
+    _Parser(
+        prog="netdash doctor",
+        description="Tells what works here, what does not, why, and the command that changes it.",
+    ).parse_args(arguments)
+    from netdash.doctor import report
+
+    sys.stdout.write(report())
+    return 0
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> tuple[Options, Output]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from netdash.collector.owners import Evidence
 from netdash.collector.splice import SpliceTable
-from netdash.collector.traffic import AF_PACKET, TrafficTable, sockets_of
+from netdash.collector.traffic import AF_PACKET, MOVED_ROW, SOCK_RAW, TrafficTable, sockets_of
 from netdash.errors import NotPermittedError, NotSupportedError
 from netdash.kernel.btf import Btf
 from netdash.kernel.exec_trace import ExecTrace
@@ -48,6 +48,8 @@ class ExactLayer:
     """Cookies that nobody held at the last look."""
     recent_sockets: list[NDArray[np.void]] = field(default_factory=list)
     """SOCKET_ROW of the last intervals' sockets that have ended since, newest first."""
+    recent_raw: NDArray[np.void] = field(default_factory=lambda: empty(MOVED_ROW))
+    """MOVED_ROW of the last interval's raw and packet sockets."""
     overflow_bytes: int = 0
 
     @classmethod
@@ -106,9 +108,12 @@ class ExactLayer:
         # Packets are counted a moment before calls are: those of a call in between are counted in the next interval.
         unlisted = join(fresh, *self.recent_sockets)
         self.recent_sockets = [join(fresh, ended), *self.recent_sockets[:1]]
+        raw = take(moved, here & ((moved["type"] == SOCK_RAW) | (moved["family"] == AF_PACKET)))
+        late = take(self.recent_raw, ~np.isin(_kinds(self.recent_raw), _kinds(raw)))
+        self.recent_raw = raw
         return Moves(
             join(moved, spliced),
-            Evidence(join(take(moved, here), spliced), self.table.rows["cookie"].copy(), kernel),
+            Evidence(join(take(moved, here), late, spliced), self.table.rows["cookie"].copy(), kernel),
             frozenset(moved["pid"][moved["net_namespace"] != self.net_namespace].tolist()),
             unlisted,
         )
@@ -130,6 +135,12 @@ class ExactLayer:
             self.commands.close()
         self.tasks.close()
         self.traffic.close()
+
+
+def _kinds(moved: NDArray[np.void]) -> NDArray[np.uint32]:
+    """Family and protocol in one number."""
+    kinds: NDArray[np.uint32] = moved["family"].astype(np.uint32) << np.uint32(16) | moved["protocol"]
+    return kinds
 
 
 def _name_closed(closed: NDArray[np.void], moved: NDArray[np.void]) -> None:

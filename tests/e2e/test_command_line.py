@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -171,3 +172,13 @@ def test_nothing_keeps_more_privilege_than_its_layer_needs() -> None:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
     assert process.wait(20) == 0
+
+
+@pytest.mark.root
+def test_doctor_finds_every_layer_for_root() -> None:
+    done = run("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    for layer in ("ebpf", "ring", "sockets", "exact", "scan", "own"):
+        assert re.search(rf"^ [* ] {layer} +(works|no) ", done.stdout, re.MULTILINE), layer
+    assert re.search(r"^ \* \w+ +works", done.stdout, re.MULTILINE)
+    assert "netdash would run with: " in done.stdout

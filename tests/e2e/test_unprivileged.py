@@ -88,3 +88,16 @@ s = socket.create_server(("127.0.0.1", 7100)); print("ready", flush=True); os.re
     (row,) = (s for s in sockets if s["local_port"] == 7100)
     assert row["pid"] == holder.pid
     assert os.getuid() != NOBODY
+
+
+def test_doctor_tells_the_cause_and_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY.replace("\nos.setgroups", "\nimport netdash.doctor\nos.setgroups"), "doctor"],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=True,
+    )
+    assert "netdash would run with: sockets/own" in done.stdout
+    for word in ("CAP_NET_RAW", "CAP_PERFMON", "setpriv", "sudo", "AmbientCapabilities"):
+        assert word in done.stdout
