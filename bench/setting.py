@@ -19,6 +19,9 @@ from tests.namespaces import Lab
 
 Choice = TypeVar("Choice")
 
+_QUIET_LOAD = 0.25
+"""Load average of one CPU up to which a machine counts as quiet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -50,9 +53,10 @@ def machine_lines() -> list[str]:
     """What the figures depend on, as a Markdown list."""
     cpus = len(os.sched_getaffinity(0))
     load = os.getloadavg()[0]
+    warning = "; other programs were running, so all times are too long" if load > _QUIET_LOAD * cpus else ""
     return [
         f"* {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}, netdash {__version__}",
-        f"* {_cpu_model()}, {cpus} CPUs usable; load average at the start {load:.2f}",
+        f"* {_cpu_model()}, {cpus} CPUs usable; load average at the start {load:.2f}{warning}",
         f"* Linux {platform.release()}, Python {platform.python_version()}",
     ]
 
