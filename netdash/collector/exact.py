@@ -102,8 +102,11 @@ class ExactLayer:
         kernel = nobody[lookup(self.orphans, nobody) >= 0]
         self.orphans = nobody
         fresh = sockets_of(moved, listed["cookie"], self.net_namespace)
-        _name_closed(closed, moved)
-        ended = closed.copy()
+        _name_movers(closed, moved)
+        # Listed, but its process had ended before the holders were read.
+        left = take(sockets, sockets["pid"] == UNKNOWN)
+        _name_movers(left, moved)
+        ended = join(closed, take(left, left["pid"] != UNKNOWN))
         ended["rx_payload"] = ended["tx_payload"] = UNKNOWN
         # Packets are counted a moment before calls are: those of a call in between are counted in the next interval.
         unlisted = join(fresh, *self.recent_sockets)
@@ -143,7 +146,7 @@ def _kinds(moved: NDArray[np.void]) -> NDArray[np.uint32]:
     return kinds
 
 
-def _name_closed(closed: NDArray[np.void], moved: NDArray[np.void]) -> None:
-    found = lookup(moved["cookie"], closed["cookie"])
-    rows = np.flatnonzero((found >= 0) & (closed["pid"] == UNKNOWN))
-    closed["pid"][rows] = moved["pid"][found[rows]]
+def _name_movers(sockets: NDArray[np.void], moved: NDArray[np.void]) -> None:
+    found = lookup(moved["cookie"], sockets["cookie"])
+    rows = np.flatnonzero((found >= 0) & (sockets["pid"] == UNKNOWN))
+    sockets["pid"][rows] = moved["pid"][found[rows]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netdash.collector.traffic import Mover, payload_by_process
 from netdash.kernel.procfs import ProcessFacts
-from netdash.model.hashing import connection_ids
+from netdash.model.hashing import connection_ids, hash_columns
 from netdash.model.protocols import ESTABLISHED, LISTEN, TCP, UDP
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Process
@@ -174,11 +174,12 @@ def _pids(rows: NDArray[np.void]) -> set[int]:
 
 def _wire_by_pid(flows: NDArray[np.void]) -> dict[int, tuple[int, int, int, int]]:
     """Wire bytes and packets by pid. A connection that crosses several interfaces (bridge and port, VLAN and its
-    parent) is one transfer: the largest figure of its interfaces counts."""
+    parent) is one transfer: the largest figure of its interfaces counts. One that processes share is in parts."""
     owned = take(flows, flows["pid"] != UNKNOWN)
     if not len(owned):
         return {}
-    _, first, group = np.unique(connection_ids(owned), return_index=True, return_inverse=True)
+    ids = hash_columns(connection_ids(owned), owned["pid"].astype(np.uint64))
+    _, first, group = np.unique(ids, return_index=True, return_inverse=True)
     figures = np.zeros((len(first), 4), np.int64)
     for column, name in enumerate(("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")):
         np.maximum.at(figures[:, column], group, owned[name])

@@ -78,10 +78,13 @@ def _give(flows: NDArray[np.void], rows: NDArray[np.bool_], pid: int) -> None:
 
 
 def group_of_sockets(sockets: NDArray[np.void], whole: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """What ties flows to movers: the cookie of a socket with a peer; the local end of one that waits for anybody's
-    datagrams, because several sockets may share it (SO_REUSEPORT) and a flow does not tell which took it."""
+    """What ties flows to movers: the five-tuple of a socket with a peer, which short-lived sockets may have one after
+    the other; the local end of one that waits for anybody's datagrams, because several sockets may share it
+    (SO_REUSEPORT) and a flow does not tell which took it."""
     numbers = sockets["local_port"].astype(np.uint64) | sockets["protocol"].astype(np.uint64) << np.uint64(16)
-    return np.where(whole, sockets["cookie"], hash_columns(numbers, *address_words(sockets["local"])))
+    both_ports = numbers | sockets["remote_port"].astype(np.uint64) << np.uint64(32)
+    local, remote = address_words(sockets["local"]), address_words(sockets["remote"])
+    return np.where(whole, hash_columns(both_ports, *local, *remote), hash_columns(numbers, *local))
 
 
 def movers_of(moved: NDArray[np.void], sockets: NDArray[np.void]) -> Movers:

@@ -109,7 +109,11 @@ def test_wire_bytes_are_payload_and_headers(observed: Observed, name: str) -> No
 
 @pytest.mark.parametrize("name", SHARED)
 def test_wire_bytes_of_shared_sockets(observed: Observed, name: str) -> None:
-    """Together they have the bytes of their flows, each at least part of what it moved."""
+    """Together they have the bytes of their flows.
+
+    Not each its own to the byte: a packet that is counted on one side of a look and its call on the other goes to who
+    moved something on that side.
+    """
     of_this_side = [one for one in moved_in(observed, name) if wire_of(observed, one)[0] is not None]
     assert len(of_this_side) == 2
     wires = [wire_of(observed, one) for one in of_this_side]
@@ -117,8 +121,6 @@ def test_wire_bytes_of_shared_sockets(observed: Observed, name: str) -> None:
     again = observed.retransmitted_segments * MAX_SEGMENT
     assert within_headers(tx_bytes, tx_packets, sum(one.sent for one in of_this_side), SHARED[name], again)
     assert within_headers(rx_bytes, rx_packets, sum(one.received for one in of_this_side), SHARED[name], again)
-    for one, wire in zip(of_this_side, wires, strict=True):
-        assert wire[0] + wire[2] >= one.sent + one.received
 
 
 def test_another_namespace_has_payload_without_wire_bytes(observed: Observed) -> None:

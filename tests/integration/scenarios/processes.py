@@ -89,7 +89,6 @@ def forked(place: Place) -> list[Moved]:
         end.sendall(struct.pack("!I", 5000) + bytes(9996))
 
         def child() -> Moved:
-            set_name("nd-forked-child")
             end.sendall(bytes(20_000))
             return moved(20_000, 0)
 
@@ -189,7 +188,6 @@ def _until_both_end(
 
     def one(number: int) -> Callable[[], Moved]:
         def run() -> Moved:
-            set_name(f"nd-server-{number}")
             ends[1 - number].close()
             return serve(ends[number])
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.collector.splice import SpliceTable
+from netdash.kernel.task_sockets import TASK_SOCKET_ROW
 from tests.unit.collector.test_traffic import cumulative
 from tests.unit.model.builders import socket_rows
 
@@ -62,3 +63,19 @@ def test_what_was_never_read_is_not_spliced_at_the_end() -> None:
     table = SpliceTable()
     table.update(tcp(0), NONE, by_calls(0))
     assert extra(table.update(NONE, tcp(1500), by_calls(0))) == 0
+
+
+def held(received: int) -> NDArray[np.void]:
+    rows = np.zeros(1, TASK_SOCKET_ROW)
+    rows["cookie"], rows["pid"], rows["rx_payload_bytes"] = 1, 7, received
+    return rows
+
+
+def test_what_is_read_after_both_ends_have_ended_is_spliced_still() -> None:
+    """The listing has no such socket any more, its process does; its end comes with no owner, or with the FIN."""
+    table = SpliceTable()
+    table.update(NONE, NONE, by_calls(0))
+    assert extra(table.update(tcp(1000, 400), NONE, by_calls(0), held(1000))) == 600
+    assert extra(table.update(NONE, NONE, by_calls(0), held(1500))) == 0
+    assert extra(table.update(NONE, tcp(1501), by_calls(0))) == 900
+    assert extra(table.update(NONE, tcp(1501), by_calls(0))) == 0
