@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from bench import counting, dashboard, interval, peers
+from bench import attribution, counting, dashboard, interval, peers
 from bench.report import Section, budget_lines
 from bench.setting import Setting, machine_lines, open_setting
 from netdash.errors import NetdashError
@@ -19,6 +19,7 @@ from netdash.errors import NetdashError
 _SECTIONS: dict[str, Callable[[Setting], Section]] = {
     "counting": counting.measure,
     "interval": interval.measure,
+    "attribution": attribution.measure,
     "peers": peers.measure,
     "dashboard": dashboard.measure,
 }

@@ -213,11 +213,11 @@ async def test_lines_are_shared_between_table_and_graph(count: int) -> None:
         table, graph = app.main_screen.query_one(LineTable), app.main_screen.query_one(AreaGraph)
         for columns, lines in [*SIZES, (80, 20), (60, 12), (40, 10)]:
             await pilot.resize_terminal(columns, lines)
-            least = 11 if lines >= 24 else 1
+            least = 11 if lines >= 24 else 0
 
             def is_shared(lines: int = lines, least: int = least) -> bool:
-                used = table.size.height + 1 + graph.size.height
-                return used == lines - 3 and table.size.height >= min(4, lines - 4) and graph.size.height >= least
+                used = table.size.height + 2 + graph.size.height
+                return used == lines - 3 and table.size.height >= min(4, lines - 5) and graph.size.height >= least
 
             await settle(pilot, is_shared)
             assert app.main_screen.query_one(RateFigures).size.height == graph.size.height

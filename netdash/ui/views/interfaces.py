@@ -20,6 +20,7 @@ from netdash.ui.views.interface_table import (
     InterfaceTable,
     order_rows,
 )
+from netdash.ui.widgets.accounting_line import AccountingLine
 from netdash.ui.widgets.area_graph import AreaGraph
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.rate_figures import RateFigures
@@ -58,9 +59,10 @@ class InterfacesView(View):
         self._large: tuple[int, str] | None = None
 
     def compose(self) -> ComposeResult:
-        """The table, a line about one interface, its graph and its figures."""
+        """The table, two lines about one interface, its graph and its figures."""
         yield LineTable(id="interface-table")
         yield TextLine(id="interface-facts")
+        yield AccountingLine(id="interface-accounting")
         with Horizontal(id="interface-large"):
             yield AreaGraph(id="interface-graph")
             yield RateFigures(id="interface-figures")
@@ -131,7 +133,7 @@ class InterfacesView(View):
 
     def _share_lines(self) -> None:
         """As many lines for the table as it has rows, but never so many that the graph has no room."""
-        height = self.size.height - 1  # the line of facts
+        height = self.size.height - 2  # the lines of facts and of accounting
         if height <= 0:
             return
         graph = max(min(_GRAPH_LINES, height - _LEAST_TABLE_LINES), int(height * _GRAPH_SHARE))
@@ -151,6 +153,8 @@ class InterfacesView(View):
         self.query_one("#interface-facts", TextLine).show(*_facts(row, self.state))
         series = row.series if row else None
         units = self.state.units
+        accounting = self.state.snapshot.accounting if self.state.snapshot is not None else {}
+        self.query_one(AccountingLine).show_accounting(accounting.get(row.interface.name) if row else None, units)
         if series is None:
             graph.show((), (), times=(), units=units)
         else:
