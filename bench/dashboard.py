@@ -98,8 +98,8 @@ def _start(setting: Setting, section: Section) -> None:
     ):
         typical = median(times)
         reason = (
-            f"median; best {min(times):.2f} s, worst {max(times):.2f} s; an interpreter that only imports Textual takes "
-            f"{_import_seconds('textual.app'):.2f} s here"
+            f"median; best {min(times):.2f} s, worst {max(times):.2f} s; "
+            f"an interpreter that only imports Textual takes {_import_seconds('textual.app'):.2f} s here"
         )
         section.verdicts.append(Verdict(what, f"<= {allowed} s", f"{typical:.2f} s", typical <= allowed, reason))
 
