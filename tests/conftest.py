@@ -1,14 +1,17 @@
-"""Shared by all tests: the `root` marker and the `lab` fixture."""
+"""Shared by all tests: the markers `root` and `ordinary_user`, and the `lab` fixture."""
 
 from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
+import netdash
 from tests.namespaces import Lab, create_namespace, remove_namespace, socket_in
 
 
@@ -29,8 +32,19 @@ def missing_privilege() -> str | None:
     return None
 
 
+@cache
+def hidden_from_others() -> str | None:
+    """Why a test that becomes an ordinary user could not read the program then, or None if it can."""
+    for folder in Path(netdash.__file__).resolve().parents:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            return f"needs a source tree that every user can read: {folder} is closed"
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("ordinary_user") is not None and (reason := hidden_from_others()) is not None:
+        pytest.skip(reason)
     if item.get_closest_marker("root") is not None and (reason := missing_privilege()) is not None:
         pytest.skip(reason)
 

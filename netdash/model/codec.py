@@ -34,7 +34,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
 def _encode_table(table: object) -> object:
     if isinstance(table, np.ndarray) and table.dtype in _NAMES:
         return _NAMES[table.dtype], np.ascontiguousarray(table).view(np.uint8).data
-    raise NotImplementedError(f"a snapshot holds no {type(table).__name__}")
+    raise TypeError(f"a snapshot holds no {type(table).__name__}")
 
 
 def _decode_table(_: type, value: object) -> object:

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.running import flow
 from tests.namespaces import Lab, popen_in, socket_in
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.ordinary_user]
 
 NOBODY = 65534
 

@@ -118,6 +118,7 @@ def test_sockets_with_exact_processes(lab: Lab) -> None:
         assert (row["tx_payload"], row["rx_payload"], row["tx_bytes"]) == (one.sent, one.received, None)
 
 
+@pytest.mark.ordinary_user
 def test_an_ordinary_user(lab: Lab) -> None:
     """Every TCP connection has its rates, without the process of another user."""
     observed = observe_scenarios(lab, ["long_lived", "drip"], program=(sys.executable, "-c", AS_NOBODY))

@@ -465,6 +465,7 @@ print(json.dumps([os.getpid(), own_inode, owners.readable_all, [[*row, pid] for 
 
 
 @pytest.mark.root
+@pytest.mark.ordinary_user
 def test_plain_user_sees_all_sockets_and_own_processes_only(lab: Lab, stack: ExitStack) -> None:
     client, server = connect(stack, lab.a.namespace)
     transfer(client, server, 4_000)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from netdash.model.snapshot import Accounting
 from netdash.model.units import Units
 from netdash.ui.theme import Tone
 from netdash.ui.widgets.text_line import Part, TextLine
+
+if TYPE_CHECKING:
+    from netdash.model.snapshot import Accounting
 
 _WIDE: Final = 104
 _LONG_NAMES: Final = ("kernel counter", "counted", "processes", "forwarded", "kernel's own", "unattributed")
