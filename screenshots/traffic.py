@@ -70,7 +70,7 @@ def _answer(_: selectors.BaseSelector, datagrams: socket.socket) -> None:
 def exchange(name: str, port: int, connections: int, up_bytes: int, down_bytes: int) -> None:
     """TCP connections to different peers; each tick sends `up_bytes` and asks for `down_bytes` on every one."""
     name_process(name)
-    opened = [socket.create_connection((PEERS[i % len(PEERS)], port)) for i in range(connections)]
+    opened = [_connected(PEERS[i % len(PEERS)], port) for i in range(connections)]
     started = time.monotonic()
     for tick in range(1, 1_000_000):
         for index, connection in enumerate(opened):
@@ -83,12 +83,22 @@ def exchange(name: str, port: int, connections: int, up_bytes: int, down_bytes: 
         time.sleep(max(0.0, started + tick * _TICK_SECONDS - time.monotonic()))
 
 
+def _connected(peer: str, port: int) -> socket.socket:
+    """A connection, as soon as the far side listens."""
+    while True:
+        try:
+            return socket.create_connection((peer, port))
+        except ConnectionRefusedError:
+            time.sleep(_TICK_SECONDS)
+
+
 def datagrams(name: str, port: int, size: int) -> None:
     """UDP to one peer after the other."""
     name_process(name)
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for tick in range(1_000_000):
         sender.sendto(bytes(size), (PEERS[tick // 100 % 3], port))
+        sender.recv(2048)
         time.sleep(_TICK_SECONDS)
 
 
