@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import errno
-import os
 import socket
 import struct
 import threading
@@ -33,6 +31,7 @@ from netdash.kernel.bpf import (
     wait_for_running_programs,
 )
 from netdash.kernel.bpf_map import BpfMap, possible_cpus
+from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.programs import Artefact, load_artefact
 from netdash.kernel.raw_flow import FLAG_OVERFLOW, FLOW_KEY, FLOW_VALUE, SIZE_BUCKETS, SIZE_COUNTS, RawCounts
 
@@ -41,10 +40,6 @@ DEFAULT_MAX_FLOWS = 131072
 
 SO_ATTACH_BPF = 50
 """asm-generic/socket.h; not in Python's socket module."""
-
-_ETH_P_ALL = 0x0003
-_SOCKADDR_LL = struct.Struct("=HHiHBB8s")
-"""`struct sockaddr_ll` of packet(7): family, protocol (network order), ifindex, hatype, pkttype, halen, address."""
 
 _SIZE_KEY = np.dtype([("ifindex", "<u4"), ("outgoing", "u1"), ("bucket", "u1"), ("unused", "<u2")])
 """The key of the maps `sizes_*`."""
@@ -88,15 +83,6 @@ def _packet_socket() -> socket.socket:
         raise NotSupportedError(
             f"packet socket refused ({error.strerror}): needs a kernel with CONFIG_PACKET"
         ) from error
-
-
-def _bind_to_all_interfaces(packet_socket: socket.socket) -> None:
-    """From here on the socket sees every frame of its namespace. Python's bind() wants one interface."""
-    address = _SOCKADDR_LL.pack(socket.AF_PACKET, socket.htons(_ETH_P_ALL), 0, 0, 0, 0, b"")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.bind(packet_socket.fileno(), address, len(address)) < 0:
-        code = ctypes.get_errno()
-        raise NotSupportedError(f"packet socket: bind to all interfaces: {os.strerror(code)}; use the packet ring")
 
 
 def _load_program(artefact: Artefact, maps: Mapping[str, BpfMap]) -> Program:
@@ -161,7 +147,12 @@ class BpfPacketCounter:
             opened.callback(program.close)
             packet_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, struct.pack("=i", program.fd))
             counter = cls(packet_socket, program, maps)
-            _bind_to_all_interfaces(packet_socket)
+            try:
+                bind_to_all_interfaces(packet_socket)
+            except OSError as error:
+                raise NotSupportedError(
+                    f"packet socket: bind to all interfaces: {error.strerror}; use the packet ring"
+                ) from error
             opened.pop_all()
         return counter
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import mmap
-import os
 import socket
 import struct
 import time
@@ -23,13 +22,13 @@ from numpy.typing import NDArray
 from netdash.errors import NotPermittedError, NotSupportedError
 from netdash.kernel.byte_windows import load_headers
 from netdash.kernel.packet_parser import ETHERTYPE_QINQ, ETHERTYPE_VLAN, PacketBatch
+from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.raw_flow import VLAN_PRESENT
 
 SOL_PACKET = 263
 PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, PACKET_VNET_HDR = 5, 6, 10, 15
 TPACKET_V3 = 2
 SO_ATTACH_FILTER = 26
-ETH_P_ALL = 0x0003
 ETHERNET_HEADER_BYTES = 14
 TP_STATUS_USER = 0x01
 TP_STATUS_VLAN_VALID = 0x10
@@ -127,7 +126,7 @@ class PacketRing:
             notes.append(f"ring of {granted_bytes >> 20} instead of {ring_bytes >> 20} MiB: memory is short")
         ring = cls(ring_socket, granted_bytes, has_vnet_header, tuple(notes))
         try:
-            _bind_to_all_interfaces(ring_socket)
+            bind_to_all_interfaces(ring_socket)
         except OSError:
             ring.close()
             raise
@@ -266,12 +265,3 @@ def _attach_snap_filter(ring_socket: socket.socket) -> None:
     instruction = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, SNAP_BYTES))
     program = struct.pack("@HP", 1, ctypes.addressof(instruction))
     ring_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-
-
-def _bind_to_all_interfaces(ring_socket: socket.socket) -> None:
-    # socket.bind() wants the name of an interface; ifindex 0, which means all, can only be said in the raw address.
-    address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0, 0, 0, 0, b"")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.bind(ring_socket.fileno(), address, len(address)) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

@@ -13,6 +13,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -129,7 +130,9 @@ class Terminal:
     def _read(self, timeout: float) -> bool:
         """Takes what there is, waiting at most `timeout`; False when nothing came or nothing can come."""
         if self._master < 0:
-            time.sleep(min(timeout, 0.01))  # nothing to read from: only the program's end can be waited for
+            # Nothing to read from: only the program's end can be waited for.
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(min(timeout, 0.05))
             return False
         ready, _, _ = select.select([self._master], [], [], timeout)
         if not ready:
