@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.ui.golden import Golden
+
 
 @pytest.fixture(autouse=True)
 def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -16,3 +18,10 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compares screens, as text, with those that are stored for the test."""
+    update = bool(request.config.getoption("--snapshot-update"))
+    return Golden(request.module.__name__.rpartition(".")[2], request.node.name, update=update)

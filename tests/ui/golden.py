@@ -1,0 +1,59 @@
+"""Screens as plain text, compared with stored ones: far lighter than pictures, and readable in a review.
+
+A test takes the fixture `golden` (tests/ui/conftest.py):
+
+    async def test_screen(golden: Golden) -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            ...
+            golden(app)
+
+It compares with `tests/ui/goldens/<module>/<test>.txt`. `pytest --snapshot-update` writes what is shown now.
+Colours are not in it: keep one picture (`snap_compare`) a view for those.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+import pytest
+from textual.app import App
+
+FOLDER = Path(__file__).parent / "goldens"
+_ODD = re.compile(r"[^\w.\[\]-]+")
+
+
+def screen_text(app: App[int]) -> str:
+    """What is on the screen, line by line without the blanks at their ends."""
+    # Textual has no public way to text; its pictures are made of the same strips.
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+
+
+class Golden:
+    """Compares the screens of one test with stored ones."""
+
+    def __init__(self, module: str, test: str, *, update: bool) -> None:
+        self._folder = FOLDER / module
+        self._test = test
+        self._update = update
+
+    def __call__(self, app: App[int], part: str = "") -> None:
+        """Fails with a diff unless the screen is as it was stored. `part` tells several screens of a test apart."""
+        self.compare(screen_text(app), part)
+
+    def compare(self, shown: str, part: str = "") -> None:
+        """As a call, with text."""
+        name = _ODD.sub("_", f"{self._test}-{part}" if part else self._test)
+        path = self._folder / f"{name}.txt"
+        if self._update:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(shown, encoding="utf-8")
+            return
+        if not path.exists():
+            pytest.fail(f"{path} is missing: look at the screen, then run with --snapshot-update\n{shown}")
+        stored = path.read_text(encoding="utf-8")
+        if stored != shown:
+            lines = difflib.unified_diff(stored.splitlines(), shown.splitlines(), "stored", "shown", lineterm="", n=2)
+            pytest.fail("the screen is another than the stored one:\n" + "\n".join(lines))
