@@ -1,0 +1,90 @@
+"""Moments as people write them: "14:00", "2026-11-22T14:00", "10m ago", "+5m"."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from netdash.errors import UsageError
+from netdash.model.sanitize import sanitize
+
+FORMS: Final = "14:00, 2026-11-22T14:00, '10m ago', +5m, -5m, start or end"
+"""What can be written, to be told to a user."""
+
+_MAX_TEXT: Final = 64
+_CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}([t ].+)?", re.ASCII)
+_STEP: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(days?|hours?|minutes?|seconds?|min|d|h|m|s)", re.ASCII)
+_SECONDS: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+class MomentError(UsageError):
+    """The text names no moment; the message says what would."""
+
+
+def parse_moment(text: str, *, shown: float, first: float, last: float) -> float:
+    """Seconds since the epoch of the moment that `text` names.
+
+    `first`, `last`: the span that can be looked at; "ago" counts back from `last`, which is now when it is live.
+    `shown`: what is looked at now, from which "+5m" and "-5m" count. A time of day without a date is that of the day
+    on which it lies within the span, and of several the one nearest to `shown`. Times are local unless they say
+    otherwise ("2026-11-22T14:00Z", "2026-11-22T14:00+01:00"). The result may lie outside the span. Raises MomentError.
+    """
+    wanted = " ".join(text.split()).strip()
+    try:
+        moment = _parse(wanted.lower(), shown, first, last) if len(wanted) <= _MAX_TEXT else None
+    except (ValueError, OverflowError, OSError):
+        moment = None
+    if moment is None:
+        raise MomentError(f"'{sanitize(wanted, _MAX_TEXT)}' is no moment; write {FORMS}")
+    return moment
+
+
+def _parse(text: str, shown: float, first: float, last: float) -> float | None:
+    if text in ("start", "first"):
+        return first
+    if text in ("end", "last", "now"):
+        return last
+    if text.endswith(" ago"):
+        return last - parse_span(text.removesuffix(" ago"))
+    if text[:1] in ("+", "-"):
+        return shown + parse_span(text[1:]) * (1 if text[0] == "+" else -1)
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        hour, minute, second = (int(part or 0) for part in clock.groups())
+        return _nearest_day(time(hour, minute, second), shown, first, last)
+    if _DATE.fullmatch(text):
+        return datetime.fromisoformat(text.upper()).astimezone().timestamp()
+    return None
+
+
+def parse_span(text: str) -> float:
+    """Seconds of "90s", "5 min", "1h30m", "2 days 3 hours". Raises ValueError."""
+    seconds, position, text = 0.0, 0, text.strip().lower()
+    while position < len(text):
+        step = _STEP.match(text, position)
+        if step is None:
+            raise ValueError(f"no span of time: {text}")
+        seconds += float(step[1]) * _SECONDS[step[2][0]]
+        position = step.end() + text.startswith(" ", step.end())
+    if not text:
+        raise ValueError("no span of time")
+    return seconds
+
+
+def _nearest_day(clock: time, shown: float, first: float, last: float) -> float:
+    """The time of day nearest to `shown` within the span; nearest at all where the span has none."""
+    days = [_local(shown).date(), _local(last).date(), _local(first).date()]
+    around = {day + timedelta(days=step) for day in days for step in (-1, 0, 1)}
+    moments = [_at(day, clock) for day in around]
+    inside = [moment for moment in moments if first <= moment <= last]
+    return min(inside or moments, key=lambda moment: abs(moment - shown))
+
+
+def _local(moment: float) -> datetime:
+    return datetime.fromtimestamp(moment, UTC).astimezone()
+
+
+def _at(day: date, clock: time) -> float:
+    return datetime.combine(day, clock).astimezone().timestamp()
