@@ -1,0 +1,1 @@
+"""Capture files (pcap, pcapng) as a source of snapshots, counted by the rules of live counting."""
