@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NoReturn
 
 from netdash import __version__
@@ -14,7 +15,8 @@ from netdash.errors import NetdashError, UsageError, keep_traceback
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.units import Units
-from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, VIEWS, Options
+from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, VIEWS, Options, View
+from netdash.settings import KEY_PROFILES, THEMES, Settings, load_settings, settings_path
 
 Output = Literal["dashboard", "text", "json", "csv"]
 
@@ -74,6 +76,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         from netdash.sources.live import LiveSource
         from netdash.ui.run import run_dashboard
 
+        # Only now: the file is of the user that this process has become.
+        options, _ = parse_arguments(arguments, load_settings(settings_path()))
         return run_dashboard(LiveSource(collector), options)
     from netdash.sinks.headless import run_output
     from netdash.sources.live import LiveSource
@@ -92,8 +96,12 @@ def _run_doctor(arguments: Sequence[str]) -> int:
     return 0
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> tuple[Options, Output]:
-    """The options, and where the figures go. Raises UsageError."""
+def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None = None) -> tuple[Options, Output]:
+    """The options, and where the figures go. `settings`: what holds where the command line says nothing.
+
+    Raises UsageError.
+    """
+    settings = settings or Settings()
     given = _parser().parse_args(arguments)
     if given.csv and given.view is None:
         raise UsageError(f"--csv writes one table: add --view {'|'.join(VIEWS)}")
@@ -104,15 +112,20 @@ def parse_arguments(arguments: Sequence[str] | None) -> tuple[Options, Output]:
         interfaces=InterfaceSelection((*given.interfaces, *given.interface)),
         delay_seconds=given.delay,
         count=given.count,
-        view=given.view,
-        numeric=given.numeric,
-        units=Units(bits=given.units == "bits", iec=given.iec),
+        view=given.view or _known_view(settings.view),
+        numeric=given.numeric or not settings.names,
+        units=Units(bits=(given.units or settings.units) == "bits", iec=given.iec or settings.iec),
         network_namespace=given.netns,
         max_flows=given.max_flows,
-        ascii_only=given.ascii,
-        mouse=not given.no_mouse,
+        ascii_only=given.ascii or settings.ascii,
+        mouse=settings.mouse and not given.no_mouse,
+        settings=replace(settings, profile=given.keys or settings.profile, theme=given.theme or settings.theme),
     )
     return options, output
+
+
+def _known_view(name: str | None) -> View | None:
+    return next((view for view in VIEWS if view == name), None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-d", "--delay", type=_delay, default=1.0, metavar="SECONDS", help="interval, 0.1 to 3600 (default 1)")
     add("-c", "--count", type=_count, metavar="N", help="headless: stop after N intervals")
     add("-n", "--numeric", action="store_true", help="no look-up of host and service names")
-    add("-u", "--units", choices=("bits", "bytes"), default="bits", help="unit of rates (default bits)")
+    add("-u", "--units", choices=("bits", "bytes"), help="unit of rates (default bits)")
     add("--iec", action="store_true", help="prefixes of 1024 (Ki, Mi) instead of 1000 (k, M)")
     add("--netns", metavar="NAME|PID", help="look at another network namespace")
     outputs = parser.add_mutually_exclusive_group()
@@ -146,6 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--ascii", action="store_true", help="dashboard: no characters beyond ASCII")
     add("--no-mouse", action="store_true", help="dashboard: leave the mouse to the terminal")
+    add("--keys", choices=KEY_PROFILES, help="dashboard: keys as in another program (default: as in netdash.toml)")
+    add("--theme", choices=THEMES, help="dashboard: colours (default: as in netdash.toml, else dark)")
     add("--version", action="version", version=f"netdash {__version__}")
     return parser
 

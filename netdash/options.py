@@ -7,6 +7,7 @@ from typing import Literal
 
 from netdash.model.select import InterfaceSelection
 from netdash.model.units import Units
+from netdash.settings import Settings
 
 View = Literal["interfaces", "flows", "processes", "sockets", "protocols"]
 VIEWS: tuple[View, ...] = ("interfaces", "flows", "processes", "sockets", "protocols")
@@ -31,3 +32,5 @@ class Options:
     max_flows: int = 131_072
     ascii_only: bool = False
     mouse: bool = True
+    settings: Settings = field(default_factory=Settings)
+    """What the dashboard takes from netdash.toml and from `--keys` and `--theme`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -15,13 +16,15 @@ from textual.screen import Screen
 
 from netdash.errors import NetdashError
 from netdash.options import Options
+from netdash.settings import KEY_PROFILES, THEMES, save_settings, settings_path
 from netdash.ui.driver import DashboardDriver
-from netdash.ui.keymap import DASHBOARD_KEYS
+from netdash.ui.key_profiles import PROFILES
+from netdash.ui.keymap import DASHBOARD_KEYS, Keymap
 from netdash.ui.messages import IntervalWanted, SnapshotTaken
 from netdash.ui.screen import MainScreen
 from netdash.ui.state import DashboardState, Resolver
 from netdash.ui.terminal import is_hung_up
-from netdash.ui.theme import THEME, THEME_16, PaletteApp, choose_palette
+from netdash.ui.theme import TEXTUAL_THEMES, PaletteApp, choose_palette, textual_theme
 
 if TYPE_CHECKING:
     from netdash.sources.source import SnapshotSource
@@ -53,9 +56,46 @@ class Dashboard(PaletteApp):
         """Why the source ended by itself; None when it did not."""
         self._last_taken = time.monotonic()
         self._behind = False  # a snapshot was not drawn, because the terminal does not keep up
-        self.palette = choose_palette(self.console.color_system, ascii_only=options.ascii_only)
-        self.register_theme(THEME)
-        self.theme = THEME_16 if self.console.color_system == "standard" else THEME.name
+        for theme in TEXTUAL_THEMES:
+            self.register_theme(theme)
+        self._theme_name = options.settings.theme
+        self.use_theme(options.settings.theme)
+        self._profile = options.settings.profile
+        self.use_profile(options.settings.profile)
+
+    def use_theme(self, name: str) -> None:
+        """Looks of `netdash.settings.THEMES`."""
+        self._theme_name = name
+        system = self.console.color_system
+        self.palette = choose_palette(system, ascii_only=self.state.options.ascii_only, theme=name)
+        self.theme = textual_theme(system, name)
+
+    def use_profile(self, name: str) -> None:
+        """Keys of `netdash.settings.KEY_PROFILES`, under those that the user's file sets one by one."""
+        self._profile = name
+        self.state.keymap = Keymap({**PROFILES[name], **self.state.options.settings.keys})
+        self.set_keymap(self.state.keymap.for_textual())
+
+    def action_save_settings(self) -> None:
+        """Keeps units, names, theme, keys and columns for the next start."""
+        state = self.state
+        settings = replace(
+            state.options.settings,
+            units="bits" if state.units.bits else "bytes",
+            iec=state.units.iec,
+            names=state.names,
+            services=state.services,
+            theme=self._theme_name,
+            profile=self._profile,
+            hidden_columns=dict(state.hidden_columns),
+        )
+        path = settings_path()
+        try:
+            save_settings(settings, path)
+        except NetdashError as error:
+            self.main_screen.tell(str(error))
+        else:
+            self.main_screen.tell(f"saved in {path}")
 
     def get_default_screen(self) -> MainScreen:
         """The only screen besides the help."""
@@ -127,10 +167,27 @@ class Dashboard(PaletteApp):
         self.exit(0)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette: every key of the chosen view and of the dashboard."""
+        """The command palette: every key of the chosen view and of the dashboard, columns, themes, key profiles."""
         main = self.main_screen
-        view = main.view
-        for key in view.keys if view else ():
+        view, keymap = main.view, self.state.keymap
+        for key in keymap.of(view.keys) if view else ():
             yield SystemCommand(key.description, key.shown, partial(self.run_action, key.action, view))
-        for key in DASHBOARD_KEYS:
+        for key in keymap.of(DASHBOARD_KEYS):
             yield SystemCommand(key.description, key.shown, partial(self.run_action, key.action, main))
+        for column_key, title, hidden in main.columns():
+            words = f"Column {title}: {'show' if hidden else 'hide'}"
+            yield SystemCommand(words, "of this view", partial(main.toggle_column, column_key))
+        for name in THEMES:
+            yield SystemCommand(f"Theme: {name}", "colours", partial(self._change_theme, name))
+        for name in KEY_PROFILES:
+            yield SystemCommand(f"Keys: {name}", "key profile", partial(self._change_profile, name))
+
+    def _change_theme(self, name: str) -> None:
+        self.use_theme(name)
+        self.screen.refresh(layout=True)
+        self.main_screen.tell(f"theme {name}; Ctrl+S keeps it")
+
+    def _change_profile(self, name: str) -> None:
+        self.use_profile(name)
+        self.main_screen.draw_frame()
+        self.main_screen.tell(f"keys as in {name}; ? shows them, Ctrl+S keeps them")

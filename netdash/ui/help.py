@@ -14,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from netdash.ui.keymap import DASHBOARD_KEYS, KeyBinding, bindings
+from netdash.ui.keymap import KeyBinding, bindings
 from netdash.ui.text import printable
 from netdash.ui.theme import Palette, Tone, palette_of
 from netdash.ui.widgets.text_line import TextLine
@@ -29,15 +29,10 @@ _HELP_KEYS: Final = (
     KeyBinding("help.quit", "q,ctrl+c,ctrl+q", "app.quit", "quit", "Quit at once"),
 )
 
-_TABLE_KEYS: Final = (
-    ("↑ ↓ k j", "Row up and down"),
-    ("PgUp PgDn", "Page up and down"),
-    ("Home End", "First row, last row; after Home the cursor stays on top"),
-    ("Enter", "Go into the row: the next view, limited to it"),
-    ("Ctrl+P", "Command palette: every action by its name"),
+_OTHER_KEYS: Final = (
+    ("Ctrl+P", "Command palette: every action by its name, and which columns are shown"),
     ("Click", "Cursor to a row; again: Enter; on a title: sort by it"),
 )
-
 _FLOW_MODES: Final = {
     "ebpf": "every packet, counted in the kernel",
     "ring": "every packet, copied to netdash and counted there",
@@ -67,13 +62,16 @@ class HelpScreen(ModalScreen[None]):
     def __init__(
         self,
         views: Sequence[tuple[str, Sequence[KeyBinding]]],
+        general: Sequence[KeyBinding],
         *,
         mode: tuple[str, str] | None,
         notes: Sequence[str],
     ) -> None:
-        """`views`: titles and keys, the chosen view first; `mode`: names of the flow and the process layer."""
+        """`views`: titles and keys, the chosen view first; `general`: keys that work in all of them; `mode`: names of
+        the flow and the process layer."""
         super().__init__()
         self._views = views
+        self._general = general
         self._mode = mode
         self._notes = notes
 
@@ -110,8 +108,8 @@ class HelpScreen(ModalScreen[None]):
             page.row(processes, f"processes: {_PROCESS_MODES.get(processes, processes)}")
         chosen, *others = self._views
         page.keys(f"{chosen[0]} (this view)", chosen[1])
-        page.keys("Everywhere", DASHBOARD_KEYS)
-        for shown, description in _TABLE_KEYS:
+        page.keys("Everywhere", self._general)
+        for shown, description in _OTHER_KEYS:
             page.row(shown, description)
         for title, keys in others:
             page.keys(title, keys)
@@ -150,4 +148,4 @@ class _Page:
         if keys:
             self.heading(title)
         for key in keys:
-            self.row(key.shown, key.description)
+            self.row(key.shown or "–", key.description)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from textual.binding import Binding
@@ -16,7 +16,7 @@ class KeyBinding:
     id: str
     """Names the key for remapping: "flows.sort_port"."""
     key: str
-    """Textual's name of the key; several separated by commas: "up,k"."""
+    """Textual's name of the key; several separated by commas: "up,k". "" = no key until a key map gives one."""
     action: str
     """Textual action of the widget that holds the key: "sort('port')"."""
     label: str
@@ -28,16 +28,37 @@ class KeyBinding:
 
     def binding(self) -> Binding:
         """The binding for Textual."""
-        return Binding(self.key, self.action, self.description, show=bool(self.label), id=self.id)
+        return Binding(self.key or _unbound(self.id), self.action, self.description, show=bool(self.label), id=self.id)
 
     def with_key(self, key: str) -> KeyBinding:
         """The same with another key, as a key map from the user wants it."""
-        return KeyBinding(self.id, key, self.action, self.label, self.description)
+        return replace(self, key=key, display="")
 
     @property
     def shown(self) -> str:
-        """The key as a person writes it: "P", "Space", "↑"."""
-        return self.display or " ".join(key_text(key) for key in self.key.split(","))
+        """The key as a person writes it: "P", "Space", "↑"; "" where it has none."""
+        return self.display or " ".join(key_text(key) for key in self.key.split(",") if key)
+
+
+def _unbound(binding_id: str) -> str:
+    """A name that no terminal sends: Textual knows a binding, whose key a key map may change, only with some key."""
+    return f"unbound_{binding_id.replace('.', '_')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keymap:
+    """Which keys the user wants for which actions."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """By the binding's id; "" takes its key away. What is not in it keeps its own."""
+
+    def of(self, keys: Iterable[KeyBinding]) -> list[KeyBinding]:
+        """`keys` as the user has them, for help, key line and palette."""
+        return [key.with_key(self.keys[key.id]) if key.id in self.keys else key for key in keys]
+
+    def for_textual(self) -> dict[str, str]:
+        """What Textual's `App.set_keymap` takes."""
+        return {binding_id: key or _unbound(binding_id) for binding_id, key in self.keys.items()}
 
 
 _KEY_TEXTS: Final[Mapping[str, str]] = {
@@ -89,6 +110,20 @@ DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("dashboard.view_3", "3", "choose_view(3)", "", "View Processes"),
     KeyBinding("dashboard.view_4", "4", "choose_view(4)", "", "View Sockets"),
     KeyBinding("dashboard.view_5", "5", "choose_view(5)", "", "View Protocols"),
+    KeyBinding(
+        "dashboard.save", "ctrl+s", "app.save_settings", "", "Save units, names, theme, keys and columns as default"
+    ),
     KeyBinding("dashboard.suspend", "ctrl+z", "app.suspend_process", "", "Suspend; fg brings it back"),
 )
 """Keys that work in every view."""
+
+TABLE_KEYS: Final[tuple[KeyBinding, ...]] = (
+    KeyBinding("table.up", "up,k", "move(-1)", "", "Row up"),
+    KeyBinding("table.down", "down,j", "move(1)", "", "Row down"),
+    KeyBinding("table.page_up", "pageup", "page(-1)", "", "Page up"),
+    KeyBinding("table.page_down", "pagedown", "page(1)", "", "Page down"),
+    KeyBinding("table.first", "home", "first", "", "First row; the cursor then stays on top whatever comes up there"),
+    KeyBinding("table.last", "end", "last", "", "Last row"),
+    KeyBinding("table.select", "enter", "select", "", "Go into the row: the next view, limited to it"),
+)
+"""Keys of every table."""

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from netdash.ui.help import HelpScreen
-from netdash.ui.keymap import DASHBOARD_KEYS, bindings
+from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, bindings
 from netdash.ui.messages import IntervalWanted
 from netdash.ui.registry import VIEWS
 from netdash.ui.state import DashboardState
@@ -21,6 +21,7 @@ from netdash.ui.view import View
 from netdash.ui.widgets.banner import Banner
 from netdash.ui.widgets.header_line import HeaderLine
 from netdash.ui.widgets.key_line import KeyLine
+from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.tab_line import TabLine
 
 INTERVALS_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -75,13 +76,29 @@ class MainScreen(Screen[None]):
         if view is None:
             view = self._views[entry.view_id] = entry.load()(self._state)
             await self.query_one("#views", Vertical).mount(view)
+            self._hide_columns(view)
         self._active = index
         for other in self._views.values():
             other.display = other is view
         if self._state.snapshot is not None:
             view.receive(self._state)
         view.focus_default()
-        self._draw_frame()
+        self.draw_frame()
+
+    def _hide_columns(self, view: View) -> None:
+        for table in view.query(LineTable):
+            table.hide_columns(self._state.hidden_columns.get(view.view_id, ()))
+
+    def toggle_column(self, key: str) -> None:
+        """Shows a column of the chosen view's tables, or hides it."""
+        if self.view is None:
+            return
+        hidden = self._state.hidden_columns
+        before = hidden.get(self.view.view_id, ())
+        after = tuple(each for each in before if each != key) if key in before else (*before, key)
+        hidden[self.view.view_id] = after
+        self._hide_columns(self.view)
+        self.tell(f"column {'hidden' if key in after else 'shown'}; Ctrl+S keeps it so")
 
     def draw(self) -> None:
         """Draws the newest snapshot, unless the view is paused."""
@@ -90,29 +107,39 @@ class MainScreen(Screen[None]):
             return
         if self.view is not None and self._state.snapshot is not None:
             self.view.receive(self._state)
-        self._draw_frame()
+        self.draw_frame()
 
     def _redraw(self) -> None:
         """Draws what is shown with other settings."""
         if self.view is not None and self._state.snapshot is not None:
             self.view.redraw(self._state)
-        self._draw_frame()
+        self.draw_frame()
 
-    def _draw_frame(self, silent_seconds: int = 0) -> None:
+    def columns(self) -> list[tuple[str, str, bool]]:
+        """Key, title and whether it is hidden, of each column of the chosen view's tables."""
+        if self.view is None:
+            return []
+        hidden = self._state.hidden_columns.get(self.view.view_id, ())
+        columns = {column.key: column.title for table in self.view.query(LineTable) for column in table.model.columns}
+        return [(key, title, key in hidden) for key, title in columns.items() if title]
+
+    def draw_frame(self, silent_seconds: int = 0) -> None:
         """Draws the lines around the view."""
         self.query_one(HeaderLine).draw(self._state, silent_seconds)
         if self.view is None:
             return
         self.query_one(TabLine).show(self._active, self.view.measures())
-        general = [key for key in DASHBOARD_KEYS if key.label and key.id not in _ALWAYS_SHOWN]
-        always = [key for key in DASHBOARD_KEYS if key.id in _ALWAYS_SHOWN]
-        own = [key for key in self.view.key_line_keys() if key.label]
+        keymap = self._state.keymap
+        dashboard_keys = [key for key in keymap.of(DASHBOARD_KEYS) if key.key]
+        general = [key for key in dashboard_keys if key.label and key.id not in _ALWAYS_SHOWN]
+        always = [key for key in dashboard_keys if key.id in _ALWAYS_SHOWN]
+        own = [key for key in keymap.of(self.view.key_line_keys()) if key.label and key.key]
         self.query_one(KeyLine).show([*own, *general], always)
 
     def tell_silence(self, seconds: int) -> None:
         """Says for how long no snapshot has come; 0 takes it back."""
         if not self._state.paused:
-            self._draw_frame(seconds)
+            self.draw_frame(seconds)
 
     def notes(self) -> tuple[str, ...]:
         """What is missing, lost packets first."""
@@ -120,7 +147,7 @@ class MainScreen(Screen[None]):
         if snapshot is None:
             return ()
         lost = ("packets were lost: figures are too low",) if self._state.lost_packets else ()
-        return (*lost, *snapshot.health.notes)
+        return (*lost, *self._state.options.settings.problems, *snapshot.health.notes)
 
     def tell(self, text: str) -> None:
         """Shows a notice in the key line for some seconds."""
@@ -135,7 +162,7 @@ class MainScreen(Screen[None]):
 
     @on(View.KeysChanged)
     def _on_keys_changed(self) -> None:
-        self._draw_frame()
+        self.draw_frame()
 
     @on(View.ScopeRequested)
     async def _on_scope_requested(self, message: View.ScopeRequested) -> None:
@@ -167,7 +194,7 @@ class MainScreen(Screen[None]):
         """Freezes the view, or lets it go on with the newest snapshot."""
         self._state.paused = not self._state.paused
         if self._state.paused:
-            self._draw_frame()
+            self.draw_frame()
         else:
             self.draw()
 
@@ -191,18 +218,20 @@ class MainScreen(Screen[None]):
         self._state.interval_seconds = seconds
         self.post_message(IntervalWanted(seconds))
         self.tell(f"interval {seconds:g} s")
-        self._draw_frame()
+        self.draw_frame()
 
     def action_help(self) -> None:
         """Shows all keys and notes."""
         chosen = VIEWS[self._active]
+        keymap = self._state.keymap
         order = [chosen, *(entry for entry in VIEWS if entry is not chosen)]
         snapshot = self._state.snapshot
         lost = self._state.lost_packets
         notes = [f"{lost} packets were lost: figures are too low"] if lost else []
         self.app.push_screen(
             HelpScreen(
-                [(entry.title, entry.load().keys) for entry in order],
+                [(entry.title, keymap.of(entry.load().keys)) for entry in order],
+                keymap.of((*DASHBOARD_KEYS, *TABLE_KEYS)),
                 mode=(snapshot.mode.flows, snapshot.mode.processes) if snapshot else None,
                 notes=notes + list(snapshot.health.notes if snapshot else ()),
             )

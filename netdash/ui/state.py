@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from netdash.options import Options
+from netdash.ui.keymap import Keymap
 
 if TYPE_CHECKING:
     from netdash.model.snapshot import Interface, Layer, Snapshot
@@ -88,9 +89,12 @@ class DashboardState:
         self.units: Units = options.units
         self.interval_seconds = options.delay_seconds
         self.paused = False
+        self.keymap = Keymap()
+        self.hidden_columns: dict[str, tuple[str, ...]] = dict(options.settings.hidden_columns)
+        """Keys of columns that are not shown, by the name of their view."""
         self.names = not options.numeric
         """Host names (where known) instead of addresses."""
-        self.services = False
+        self.services = options.settings.services
         """Service names instead of port numbers."""
         self.scope = Scope()
         self.resolver: Resolver | None = None

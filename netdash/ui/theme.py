@@ -93,6 +93,61 @@ _COLOURS_256: Final = Palette(
     tx_gradient=_gradient("#5f5fd7", "#5f87ff", "#5fafff", "#afd7ff"),
 )
 
+_LIGHT_256: Final = Palette(
+    tones=_tones(
+        {
+            Tone.NORMAL: "#262626",
+            Tone.DIM: "#626262",
+            Tone.RX: "#005f5f",
+            Tone.TX: "#005faf",
+            Tone.GOOD: "#005f00",
+            Tone.WARN: "#875f00",
+            Tone.BAD: "bold #af0000",
+            Tone.ACCENT: "#005f87",
+            Tone.EXITED: "italic #767676",
+        }
+    ),
+    header=Style.parse("bold #121212 on #d0d0d0"),
+    title=Style.parse("bold #444444 on #dadada"),
+    cursor=Style.parse("bold on #bcbcbc"),
+    idle_cursor=Style.parse("on #d0d0d0"),
+    bar=Style.parse("on #afd7d7"),
+    cursor_bar=Style.parse("bold on #87afd7"),
+    active=Style.parse("bold #ffffff on #005f87"),
+    key=Style.parse("bold #005f87"),
+    alert=Style.parse("bold #121212 on #ffd75f"),
+    rx_gradient=_gradient("#5fafaf", "#008787", "#005f5f", "#005f00"),
+    tx_gradient=_gradient("#87afd7", "#5f87d7", "#005faf", "#00005f"),
+)
+
+_CONTRAST_256: Final = Palette(
+    tones=_tones(
+        {
+            Tone.NORMAL: "#ffffff",
+            Tone.DIM: "#d0d0d0",
+            # Blue and orange: told apart by people with any of the common colour deficiencies.
+            Tone.RX: "bold #ffaf00",
+            Tone.TX: "bold #5fd7ff",
+            Tone.GOOD: "#ffffff",
+            Tone.WARN: "bold #ffff00",
+            Tone.BAD: "bold #000000 on #ffff00",
+            Tone.ACCENT: "bold #ffffff",
+            Tone.EXITED: "italic #d0d0d0",
+        }
+    ),
+    header=Style.parse("bold #000000 on #ffffff"),
+    title=Style.parse("bold underline #ffffff"),
+    cursor=Style.parse("bold #000000 on #ffffff"),
+    idle_cursor=Style.parse("on #444444"),
+    bar=Style.parse("on #00005f"),
+    cursor_bar=Style.parse("bold #000000 on #5fd7ff"),
+    active=Style.parse("bold #000000 on #ffff00"),
+    key=Style.parse("bold #ffff00"),
+    alert=Style.parse("bold #000000 on #ffff00"),
+    rx_gradient=_gradient("#ffaf00"),
+    tx_gradient=_gradient("#5fd7ff"),
+)
+
 _COLOURS_16: Final = Palette(
     tones=_tones(
         {
@@ -152,27 +207,75 @@ THEME: Final = Theme(
 )
 """Textual's side of the 256-colour palette: backgrounds, scroll bars, the help screen."""
 
+THEME_LIGHT: Final = Theme(
+    name="netdash-light",
+    primary="#005f87",
+    secondary="#005faf",
+    warning="#875f00",
+    error="#af0000",
+    success="#005f00",
+    accent="#005f87",
+    foreground="#262626",
+    background="#eeeeee",
+    surface="#e4e4e4",
+    panel="#d0d0d0",
+    dark=False,
+    variables={"scrollbar": "#a8a8a8", "scrollbar-background": "#e4e4e4"},
+)
+
+THEME_CONTRAST: Final = Theme(
+    name="netdash-contrast",
+    primary="#ffff00",
+    secondary="#5fd7ff",
+    warning="#ffff00",
+    error="#ffff00",
+    success="#ffffff",
+    accent="#ffff00",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#303030",
+    dark=True,
+    variables={"scrollbar": "#ffffff", "scrollbar-background": "#303030"},
+)
+
 THEME_16: Final = "ansi-dark"
 """Textual's own theme of the terminal's 16 colours."""
 
+TEXTUAL_THEMES: Final = (THEME, THEME_LIGHT, THEME_CONTRAST)
+_LOOKS: Final = {
+    "dark": (_COLOURS_256, THEME),
+    "light": (_LIGHT_256, THEME_LIGHT),
+    "contrast": (_CONTRAST_256, THEME_CONTRAST),
+    "mono": (_MONOCHROME, THEME),
+}
+"""Palette and Textual's theme by the name that the user knows; see netdash.settings.THEMES."""
 
-def choose_palette(color_system: str | None, *, ascii_only: bool, no_color: bool | None = None) -> Palette:
+
+def choose_palette(
+    color_system: str | None, *, ascii_only: bool, theme: str = "dark", no_color: bool | None = None
+) -> Palette:
     """The palette for a terminal.
 
-    `color_system`: Rich's name, "standard" for 16 colours. `no_color`: None = the environment's NO_COLOR decides
-    (https://no-color.org: set and not empty).
+    `color_system`: Rich's name, "standard" for 16 colours, which has one palette in the terminal's own colours whatever
+    the theme. `no_color`: None = the environment's NO_COLOR decides (https://no-color.org: set and not empty).
     """
     if no_color is None:
         no_color = bool(os.environ.get("NO_COLOR"))
-    if no_color or color_system is None:
+    if no_color or color_system is None or theme == "mono":
         palette = _MONOCHROME
     else:
-        palette = _COLOURS_16 if color_system == "standard" else _COLOURS_256
+        palette = _COLOURS_16 if color_system == "standard" else _LOOKS[theme][0]
     if not ascii_only:
         return palette
     # A bare terminal may lack background colours too, so the bar is an underline there.
     underline = Style(underline=True)
     return replace(palette, bar=underline, cursor_bar=palette.cursor + underline, ascii_only=True)
+
+
+def textual_theme(color_system: str | None, theme: str) -> str:
+    """Name of Textual's theme that goes with the palette."""
+    return THEME_16 if color_system == "standard" else _LOOKS[theme][1].name
 
 
 class PaletteApp(App[int]):

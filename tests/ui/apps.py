@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from netdash.model.snapshot import Snapshot
 from netdash.options import Options
 from netdash.ui.app import Dashboard
-from netdash.ui.theme import THEME, THEME_16, choose_palette
+from netdash.ui.theme import choose_palette, textual_theme
 from tests.ui.fixtures import FakeSource
 
 
@@ -20,7 +20,7 @@ def dashboard(source: FakeSource, options: Options | None = None, *, color_syste
     options = options or Options()
     app = Dashboard(source, options)
     app.palette = choose_palette(color_system, ascii_only=options.ascii_only, no_color=False)
-    app.theme = THEME_16 if color_system == "standard" else THEME.name
+    app.theme = textual_theme(color_system, "dark")
     return app
 
 

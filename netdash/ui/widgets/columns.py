@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,12 +39,12 @@ class PlacedColumn(NamedTuple):
     width: int
 
 
-def place_columns(columns: Sequence[Column], width: int) -> list[PlacedColumn]:
-    """The columns that fit in `width` cells, from left to right.
+def place_columns(columns: Sequence[Column], width: int, hidden: Collection[str] = frozenset()) -> list[PlacedColumn]:
+    """The columns that fit in `width` cells, from left to right, without those whose keys are `hidden`.
 
     Of equal priority the last goes first. Columns of priority 0 always stay; the line is cut if they are too many.
     """
-    kept = list(range(len(columns)))
+    kept = [i for i, column in enumerate(columns) if column.key not in hidden]
 
     def needed() -> int:
         return sum(columns[i].width for i in kept) + _GAP_CELLS * (len(kept) - 1)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from functools import partial
 from typing import ClassVar, Final, Literal, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from netdash.ui.keymap import TABLE_KEYS, bindings
 from netdash.ui.text import fit, width_of
 from netdash.ui.theme import Palette, Tone, palette_of
 from netdash.ui.widgets.columns import Column, PlacedColumn, place_columns
@@ -43,15 +44,7 @@ class LineTable(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     LineTable { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
     """
-    BINDINGS: ClassVar = [
-        Binding("up,k", "move(-1)", "Row up", show=False, id="table.up"),
-        Binding("down,j", "move(1)", "Row down", show=False, id="table.down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down"),
-        Binding("home", "first", "First row", show=False, id="table.first"),
-        Binding("end", "last", "Last row", show=False, id="table.last"),
-        Binding("enter", "select", "Choose the row", show=False, id="table.select"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings(TABLE_KEYS))
 
     class _RowMessage(Message):
         def __init__(self, table: LineTable, key: Hashable) -> None:
@@ -90,6 +83,18 @@ class LineTable(ScrollView, can_focus=True):
         self._placed: list[PlacedColumn] = []
         self._placed_for: tuple[Sequence[Column], int] | None = None
         self._images: dict[int, _RowImage] = {}
+        self._hidden_columns: frozenset[str] = frozenset()
+
+    @property
+    def hidden_columns(self) -> frozenset[str]:
+        """Keys of the columns that the user does not want to see."""
+        return self._hidden_columns
+
+    def hide_columns(self, keys: Collection[str]) -> None:
+        """Shows all columns but these; what is sorted by stays sorted by."""
+        self._hidden_columns = frozenset(keys)
+        self._placed_for = None
+        self.refresh()
 
     @property
     def model(self) -> TableModel:
@@ -254,7 +259,7 @@ class LineTable(ScrollView, can_focus=True):
         columns, width = self._model.columns, self.scrollable_content_region.width
         if self._placed_for != (columns, width):
             self._placed_for = (columns, width)
-            self._placed = place_columns(columns, width)
+            self._placed = place_columns(columns, width, self._hidden_columns)
         return self._placed
 
     def _image(self, index: int) -> _RowImage:
