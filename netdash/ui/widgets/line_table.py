@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Sequence
-from functools import partial
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import ClassVar, Final
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region, Size
@@ -16,23 +14,15 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from netdash.ui.keymap import TABLE_KEYS, bindings
-from netdash.ui.text import fit, width_of
-from netdash.ui.theme import Palette, Tone, palette_of
+from netdash.ui.text import fit
+from netdash.ui.theme import Tone, palette_of
 from netdash.ui.widgets.columns import Column, PlacedColumn, place_columns
+from netdash.ui.widgets.row_painter import Lit, Look, RowImage, RowPainter, title_line
 from netdash.ui.widgets.table_model import Cell, NoRows, TableModel
 
 __all__ = ["Cell", "Column", "LineTable", "TableModel", "Tone"]
 
 _HEADER_LINES: Final = 1
-_Lit = Literal["plain", "cursor", "idle cursor"]
-
-
-class _RowImage(NamedTuple):
-    """What a line shows; lines of equal images need no redraw."""
-
-    cells: tuple[Cell, ...]
-    bar_cells: int
-    lit: _Lit
 
 
 class LineTable(ScrollView, can_focus=True):
@@ -82,7 +72,9 @@ class LineTable(ScrollView, can_focus=True):
         self._pinned = False
         self._placed: list[PlacedColumn] = []
         self._placed_for: tuple[Sequence[Column], int] | None = None
-        self._images: dict[int, _RowImage] = {}
+        self._images: dict[int, RowImage] = {}
+        self._look: Look | None = None
+        self._painter = RowPainter()
         self._hidden_columns: frozenset[str] = frozenset()
 
     @property
@@ -262,20 +254,19 @@ class LineTable(ScrollView, can_focus=True):
             self._placed = place_columns(columns, width, self._hidden_columns)
         return self._placed
 
-    def _image(self, index: int) -> _RowImage:
-        """What the row at `index` looks like; asked of the model once per `show`."""
+    def _image(self, index: int, width: int) -> RowImage:
+        """What the row at `index` looks like in `width` cells; asked of the model once per `show`."""
         image = self._images.get(index)
         if image is None:
             share = self._model.bar(index)
-            width = self.scrollable_content_region.width
             bar_cells = 0 if share is None else round(max(0.0, min(1.0, share)) * width)
-            lit: _Lit = "plain"
+            lit: Lit = "plain"
             if self._model.key(index) == self._cursor_key:
                 lit = "cursor" if self.has_focus else "idle cursor"
-            image = self._images[index] = _RowImage(tuple(self._model.cells(index)), bar_cells, lit)
+            image = self._images[index] = RowImage(tuple(self._model.cells(index)), bar_cells, lit)
         return image
 
-    def _refresh_changes(self, before: dict[int, _RowImage]) -> None:
+    def _refresh_changes(self, before: dict[int, RowImage]) -> None:
         """Asks for a redraw of the regions of visible lines that differ from `before`."""
         regions: list[Region] = []
         top = self.scroll_offset.y
@@ -287,7 +278,7 @@ class LineTable(ScrollView, can_focus=True):
                 if old is not None:
                     regions.append(Region(0, y + _HEADER_LINES, width, 1))
                 continue
-            new = self._image(index)
+            new = self._image(index, width)
             if old is None or old.lit != new.lit or len(old.cells) != len(new.cells):
                 regions.append(Region(0, y + _HEADER_LINES, width, 1))
             elif old != new:
@@ -295,7 +286,7 @@ class LineTable(ScrollView, can_focus=True):
         if regions:
             self.refresh(*regions)
 
-    def _changed_spans(self, old: _RowImage, new: _RowImage) -> list[tuple[int, int]]:
+    def _changed_spans(self, old: RowImage, new: RowImage) -> list[tuple[int, int]]:
         """First cell and end of what differs between two images of a line; neighbouring columns as one."""
         spans = [
             (placed.x, placed.x + placed.width)
@@ -312,63 +303,27 @@ class LineTable(ScrollView, can_focus=True):
                 merged.append((start, end))
         return merged
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines of the table; what all of them have in common is looked up once."""
+        self._look = self._current_look()
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._look = None
+
+    def _current_look(self) -> Look:
+        return Look(self.scrollable_content_region.width, palette_of(self.app), self.rich_style)
+
     def render_line(self, y: int) -> Strip:
         """One line of the table: the titles, then the rows in sight."""
-        width = self.scrollable_content_region.width
-        palette = palette_of(self.app)
-        base = self.rich_style
+        look = self._look or self._current_look()
         if y < _HEADER_LINES:
-            return self._title_line(width, palette, base)
+            return title_line(self._columns(), self._sort, self._descending, look)
         index = y - _HEADER_LINES + self.scroll_offset.y
         if index < len(self._model):
-            return self._row_line(index, width, palette, base)
+            return self._painter.line(self._image(index, look.width), self._columns(), look)
+        width, palette, base = look
         if not len(self._model) and y == _HEADER_LINES + 1 and self._empty_text:
             text = fit("  " + self._empty_text, width, ascii_only=palette.ascii_only)
             return Strip([Segment(text, base + palette.tones[Tone.DIM])], width)
         return Strip.blank(width, base)
-
-    def _title_line(self, width: int, palette: Palette, base: Style) -> Strip:
-        write = partial(fit, ascii_only=palette.ascii_only)
-        texts: list[str] = []
-        x = 0
-        for placed in self._columns():
-            title = placed.column.title
-            if placed.column.key == self._sort:
-                mark = "▼" if self._descending else "▲"
-                title = mark + title if placed.column.align == "right" else title + mark
-            texts.append(" " * (placed.x - x) + write(title, placed.width, placed.column.align))
-            x = placed.x + placed.width
-        text = "".join(texts)
-        text += " " * (width - width_of(text))
-        return Strip([Segment(text, base + palette.title)], width_of(text)).crop(0, width)
-
-    def _row_line(self, index: int, width: int, palette: Palette, base: Style) -> Strip:
-        image = self._image(index)
-        write = partial(fit, ascii_only=palette.ascii_only)
-        tones = palette.tones
-        segments: list[Segment] = []
-        x = 0
-        for placed in self._columns():
-            cell = image.cells[placed.source]
-            text, tone = cell if isinstance(cell, tuple) else (cell, Tone.NORMAL)
-            if placed.x > x:
-                segments.append(Segment(" " * (placed.x - x), base))
-            segments.append(Segment(write(text, placed.width, placed.column.align), base + tones[tone]))
-            x = placed.x + placed.width
-        if x < width:
-            segments.append(Segment(" " * (width - x), base))
-        strip = Strip(segments).crop(0, width)
-        lit = palette.cursor if image.lit == "cursor" else palette.idle_cursor if image.lit == "idle cursor" else None
-        bar = palette.cursor_bar if lit else palette.bar
-        if not image.bar_cells:
-            return _laid_over(strip, lit)
-        parts = strip.divide([image.bar_cells, width]) if image.bar_cells < width else [strip]
-        laid = [_laid_over(part, style) for part, style in zip(parts, (bar, lit), strict=False)]
-        return Strip.join(laid)
-
-
-def _laid_over(strip: Strip, style: Style | None) -> Strip:
-    """`strip` with `style` over its own styles."""
-    if style is None:
-        return strip
-    return Strip(list(Segment.apply_style(strip, post_style=style)), strip.cell_length)
