@@ -22,6 +22,16 @@ class NotPermittedError(NetdashError):
     """The kernel refused an interface for want of privilege; the message holds the remedy."""
 
 
+class RefusedError(NotPermittedError):
+    """The kernel refused a call. In three parts, so that several that were refused for one cause make one line."""
+
+    def __init__(self, subject: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{subject} refused ({cause}): {remedy}")
+        self.subject = subject
+        self.cause = cause
+        self.remedy = remedy
+
+
 class NotSupportedError(NetdashError):
     """This kernel lacks an interface; a lower layer has to do."""
 

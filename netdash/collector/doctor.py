@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from netdash.collector.exact import ExactLayer
+from netdash.collector.hooks import HooksLayer
 from netdash.errors import NetdashError, NotPermittedError
 from netdash.kernel.bpf_counter import BpfPacketCounter
 from netdash.kernel.namespaces import current_namespace_inode
@@ -37,6 +38,7 @@ def diagnose() -> list[Finding]:
         _tried("flows", "ring", "every packet, counted from a ring", _open_ring),
         _tried("flows", "sockets", "payload of TCP connections by their own counters", _open_sockets),
         _tried("processes", "exact", "every byte of every process, also short-lived ones", _open_exact),
+        _tried("processes", "hooks", "bytes of every socket and who made it, also short-lived ones", _open_hooks),
         _tried("processes", "scan", "owners of sockets that live for an interval", _scan),
         _tried("processes", "own", "owners of sockets of your own processes", lambda: ""),
     ]
@@ -73,6 +75,12 @@ def _open_sockets() -> str:
 def _open_exact() -> str:
     notes: list[str] = []
     ExactLayer.open(current_namespace_inode(), notes).close()
+    return "; ".join(notes)
+
+
+def _open_hooks() -> str:
+    notes: list[str] = []
+    HooksLayer.open(current_namespace_inode(), notes).close()
     return "; ".join(notes)
 
 

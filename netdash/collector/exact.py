@@ -7,49 +7,32 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from netdash.collector.holders import IteratedHolders
+from netdash.collector.moves import Moves, RecentMoves
 from netdash.collector.owners import Evidence
 from netdash.collector.splice import SpliceTable
-from netdash.collector.traffic import AF_PACKET, MOVED_ROW, SOCK_RAW, TrafficTable, sockets_of
+from netdash.collector.traffic import AF_PACKET, TrafficTable, sockets_of
 from netdash.errors import NotPermittedError, NotSupportedError
 from netdash.kernel.btf import Btf
 from netdash.kernel.exec_trace import ExecTrace
 from netdash.kernel.socket_traffic import SocketTraffic
-from netdash.kernel.task_sockets import TASK_SOCKET_ROW, TaskSockets
+from netdash.kernel.task_sockets import TaskSockets
+from netdash.kernel.tracing import explained
 from netdash.model.hashing import lookup
-from netdash.model.tables import UNKNOWN, empty, join, take
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """What processes moved in an interval."""
-
-    everywhere: NDArray[np.void]
-    """MOVED_ROW of all network namespaces."""
-    evidence: Evidence
-    """Of this network namespace."""
-    elsewhere: frozenset[int]
-    """Pids that moved something in other network namespaces: their packets are not counted here."""
-    extra_sockets: NDArray[np.void]
-    """SOCKET_ROW of sockets of this namespace that no listing showed."""
+from netdash.model.tables import UNKNOWN, join, take
 
 
 @dataclass(slots=True)
 class ExactLayer:
-    """Also a `SocketOwnership`: `refresh` and `owners` by inode, over all processes of all namespaces."""
+    """A `TrafficLayer` over all processes of all namespaces."""
 
     traffic: SocketTraffic
-    tasks: TaskSockets
+    holders: IteratedHolders
     commands: ExecTrace | None
     net_namespace: int
     table: TrafficTable = field(default_factory=TrafficTable)
     splices: SpliceTable = field(default_factory=SpliceTable)
-    task_rows: NDArray[np.void] = field(default_factory=lambda: empty(TASK_SOCKET_ROW))
-    orphans: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
-    """Cookies that nobody held at the last look."""
-    recent_sockets: list[NDArray[np.void]] = field(default_factory=list)
-    """SOCKET_ROW of the last intervals' sockets that have ended since, newest first."""
-    recent_raw: NDArray[np.void] = field(default_factory=lambda: empty(MOVED_ROW))
-    """MOVED_ROW of the last interval's raw and packet sockets."""
+    recent: RecentMoves = field(default_factory=RecentMoves)
     overflow_bytes: int = 0
 
     @classmethod
@@ -58,7 +41,8 @@ class ExactLayer:
 
         Command lines of short-lived processes are an extra: what refuses it goes to `notes`.
         """
-        btf = Btf.of_kernel()
+        with explained("exact bytes per process"):
+            btf = Btf.of_kernel()
         traffic = SocketTraffic.open(btf=btf)
         try:
             tasks = TaskSockets.open(btf=btf)
@@ -70,55 +54,40 @@ class ExactLayer:
             commands = ExecTrace.open(btf=btf)
         except (NotPermittedError, NotSupportedError) as error:
             notes.append(str(error))
-        return cls(traffic, tasks, commands, net_namespace)
+        return cls(traffic, IteratedHolders(tasks), commands, net_namespace)
 
     def refresh(self, inodes: NDArray[np.uint32]) -> None:
         """Reads who holds which socket now."""
-        rows = self.tasks.read()
-        # Of several holders the lowest pid, which is the one that opened it as a rule.
-        self.task_rows = take(rows, np.lexsort((rows["pid"], rows["inode"])))
+        self.holders.refresh(inodes)
 
     def owners(self, inodes: NDArray[np.uint32]) -> NDArray[np.int32]:
         """The pid beside each inode, -1 where no process holds it."""
-        held = self.task_rows["inode"]
-        if not len(held):
-            return np.full(len(inodes), UNKNOWN, np.int32)
-        place = np.searchsorted(held, inodes).clip(0, len(held) - 1)
-        return np.where((held[place] == inodes) & (inodes != 0), self.task_rows["pid"][place], UNKNOWN).astype(np.int32)
+        return self.holders.owners(inodes)
 
     def moves(self, sockets: NDArray[np.void], closed: NDArray[np.void]) -> Moves:
-        """What moved since the last call; `sockets` and `closed` (SOCKET_ROW) must have been read before it.
-
-        Closed sockets that nobody was seen to hold get their process.
-        """
+        """See TrafficLayer."""
         cumulative = self.traffic.read()
         moved = self.table.update(cumulative)
-        spliced = self.splices.update(sockets, closed, cumulative, self.task_rows)
-        self.traffic.forget(self.table.to_forget(self.task_rows["cookie"]))
-        listed = join(sockets, closed)
+        held = self.holders.rows
+        spliced = self.splices.update(sockets, closed, cumulative, held)
+        self.traffic.forget(self.table.to_forget(held["cookie"]))
+        known = np.concatenate([sockets["cookie"], closed["cookie"]])
         here = (moved["net_namespace"] == self.net_namespace) & np.isin(moved["family"], (4, 6, AF_PACKET))
-        nobody = take(sockets, (sockets["pid"] == UNKNOWN) & (sockets["inode"] != 0))["cookie"].copy()
-        # Twice seen without a holder: one look may fall between the opening of a socket and its descriptor.
-        kernel = nobody[lookup(self.orphans, nobody) >= 0]
-        self.orphans = nobody
-        fresh = sockets_of(moved, listed["cookie"], self.net_namespace)
+        kernel = self.holders.kernel_cookies(sockets)
+        fresh = sockets_of(moved, known, self.net_namespace)
         _name_movers(closed, moved)
         # Listed, but its process had ended before the holders were read.
         left = take(sockets, sockets["pid"] == UNKNOWN)
         _name_movers(left, moved)
         ended = join(closed, take(left, left["pid"] != UNKNOWN))
         ended["rx_payload"] = ended["tx_payload"] = UNKNOWN
-        # Packets are counted a moment before calls are: those of a call in between are counted in the next interval.
-        unlisted = join(fresh, *self.recent_sockets)
-        self.recent_sockets = [join(fresh, ended), *self.recent_sockets[:1]]
-        raw = take(moved, here & ((moved["type"] == SOCK_RAW) | (moved["family"] == AF_PACKET)))
-        late = take(self.recent_raw, ~np.isin(_kinds(self.recent_raw), _kinds(raw)))
-        self.recent_raw = raw
+        moved_here = take(moved, here)
+        late = self.recent.late_raw(moved_here)
         return Moves(
             join(moved, spliced),
-            Evidence(join(take(moved, here), late, spliced), self.table.rows["cookie"].copy(), kernel),
+            Evidence(join(moved_here, late, spliced), self.table.rows["cookie"].copy(), kernel),
             frozenset(moved["pid"][moved["net_namespace"] != self.net_namespace].tolist()),
-            unlisted,
+            self.recent.with_earlier(fresh, ended),
         )
 
     def command(self, pid: int, start_ticks: int) -> str:
@@ -136,14 +105,8 @@ class ExactLayer:
         """Detaches everything; nothing stays in the kernel."""
         if self.commands is not None:
             self.commands.close()
-        self.tasks.close()
+        self.holders.close()
         self.traffic.close()
-
-
-def _kinds(moved: NDArray[np.void]) -> NDArray[np.uint32]:
-    """Family and protocol in one number."""
-    kinds: NDArray[np.uint32] = moved["family"].astype(np.uint32) << np.uint32(16) | moved["protocol"]
-    return kinds
 
 
 def _name_movers(sockets: NDArray[np.void], moved: NDArray[np.void]) -> None:

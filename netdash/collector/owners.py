@@ -47,6 +47,8 @@ class Evidence:
     """Sockets whose calls are counted since they were opened or seen."""
     kernel_cookies: NDArray[np.uint64]
     """Sockets that no process of any namespace holds."""
+    by_call: bool = True
+    """Who made each call is known; else who has the socket, which another process may use too."""
 
 
 @dataclass(slots=True)
@@ -128,7 +130,10 @@ def _follow(
     flows["attribution"][counted] = Attribution.EXACT
     kernel = rows[(lookup(evidence.kernel_cookies, found["cookie"]) >= 0) & (flows["pid"][rows] == UNKNOWN)]
     flows["attribution"][kernel] = Attribution.KERNEL
-    return share_out(flows, groups, movers)
+    by_process = share_out(flows, groups, movers)
+    if not evidence.by_call:
+        flows["attribution"][flows["attribution"] == Attribution.EXACT] = Attribution.SOCKET
+    return by_process
 
 
 def flows_of_sockets(sockets: NDArray[np.void], address_interfaces: dict[str, int], loopback: int) -> NDArray[np.void]:

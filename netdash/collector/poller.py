@@ -105,7 +105,7 @@ class Collector:
                     read_process,
                     user_name,
                     _start_clock(),
-                    layers.exact.command if layers.exact is not None else lambda pid, start_ticks: "",
+                    layers.traffic.command if layers.traffic is not None else lambda pid, start_ticks: "",
                 )
             ),
         )
@@ -124,8 +124,8 @@ class Collector:
             self.events.close()
         if self.layers.counter is not None:
             self.layers.counter.close()
-        if self.layers.exact is not None:
-            self.layers.exact.close()
+        if self.layers.traffic is not None:
+            self.layers.traffic.close()
         self.sockets.close()
         self.devices.close()
         await self.links.close()
@@ -142,8 +142,8 @@ class Collector:
         interfaces = self.interface_table.update(self.links.links, instant.devices)
         names = {i.index: i.name for i in interfaces}
         sockets, closed = self._read_sockets()
-        exact = self.layers.exact
-        moves = exact.moves(sockets, closed) if exact is not None else None
+        traffic = self.layers.traffic
+        moves = traffic.moves(sockets, closed) if traffic is not None else None
         every = join(sockets, closed) if moves is None else join(sockets, closed, moves.extra_sockets)
         # What is left of a connection (FIN_WAIT2, SYN_RECV) has its ports and no holder: the socket proper goes first.
         every = take(every, np.argsort(every["pid"] == UNKNOWN, kind="stable"))
@@ -222,7 +222,7 @@ class Collector:
         if self.events is not None and self.events.overflowed:
             self.events.overflowed = False
             self.recent.append((now, "more connections closed at once than the kernel could report: totals miss some"))
-        if self.layers.exact is not None and (note := self.layers.exact.note()) is not None:
+        if self.layers.traffic is not None and (note := self.layers.traffic.note()) is not None:
             self.recent.append((now, note))
         self.recent = [(t, text) for t, text in self.recent if now - t < _NOTE_SECONDS][-_TIMELY_NOTES:]
         overflow = int(((flows["flags"] & FLOW_OVERFLOW) != 0).sum())

@@ -64,6 +64,9 @@ class ProgramType(IntEnum):
     """`enum bpf_prog_type`."""
 
     SOCKET_FILTER = 1
+    CGROUP_SKB = 8
+    CGROUP_SOCK = 9
+    CGROUP_SOCK_ADDR = 18
     TRACING = 26
 
 
@@ -71,8 +74,16 @@ class AttachType(IntEnum):
     """`enum bpf_attach_type`."""
 
     NONE = 0
+    CGROUP_INET_INGRESS = 0
+    CGROUP_INET_EGRESS = 1
+    CGROUP_INET_SOCK_CREATE = 2
+    CGROUP_INET4_CONNECT = 10
+    CGROUP_INET6_CONNECT = 11
+    CGROUP_UDP4_SENDMSG = 14
+    CGROUP_UDP6_SENDMSG = 15
     TRACE_RAW_TP = 23
     TRACE_ITER = 28
+    CGROUP_INET_SOCK_RELEASE = 34
 
 
 class BpfError(OSError):

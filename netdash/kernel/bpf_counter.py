@@ -21,7 +21,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
+from netdash.errors import NetdashError, NotSupportedError, RefusedError
 from netdash.kernel.bpf import (
     BpfError,
     Program,
@@ -31,6 +31,7 @@ from netdash.kernel.bpf import (
     wait_for_running_programs,
 )
 from netdash.kernel.bpf_map import BpfMap, possible_cpus
+from netdash.kernel.capabilities import has
 from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.programs import Artefact, load_artefact
 from netdash.kernel.raw_flow import FLAG_OVERFLOW, FLOW_KEY, FLOW_VALUE, SIZE_BUCKETS, SIZE_COUNTS, RawCounts
@@ -63,9 +64,10 @@ def _explained(action: str) -> Iterator[None]:
         ) from error
     except BpfError as error:
         name = errno.errorcode.get(error.errno or 0, str(error.errno))
-        where = f"{action} by eBPF refused ({name} on BPF_{error.command.name})"
+        subject, cause = f"{action} by eBPF", f"{name} on BPF_{error.command.name}"
+        where = f"{subject} refused ({cause})"
         if error.errno in (errno.EPERM, errno.EACCES):
-            raise NotPermittedError(f"{where}: {_NEEDS_BPF}") from error
+            raise RefusedError(subject, cause, _NEEDS_BPF) from error
         if error.errno == errno.ENOMEM:
             raise NetdashError(f"{where}: not enough kernel memory; allow fewer flows") from error
         raise NotSupportedError(f"{where}: needs a kernel with CONFIG_BPF_SYSCALL; use the packet ring") from error
@@ -76,9 +78,12 @@ def _packet_socket() -> socket.socket:
     try:
         return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     except PermissionError as error:
-        raise NotPermittedError(
-            "packet socket refused (EPERM on socket AF_PACKET): needs CAP_NET_RAW; run as root"
-        ) from error
+        remedy = (
+            "CAP_NET_RAW is there, but a security policy (seccomp, a container's profile) forbids it; run on the host"
+            if has("CAP_NET_RAW")
+            else "needs CAP_NET_RAW; run as root"
+        )
+        raise RefusedError("packet socket", "EPERM on socket AF_PACKET", remedy) from error
     except OSError as error:
         raise NotSupportedError(
             f"packet socket refused ({error.strerror}): needs a kernel with CONFIG_PACKET"

@@ -110,10 +110,14 @@ class Btf:
                 data = file.read(_MAX_BYTES + 1)
         except FileNotFoundError:
             raise NotSupportedError(
-                f"this kernel has no BTF ({path} is missing): needs CONFIG_DEBUG_INFO_BTF and sysfs"
+                f"this kernel has no BTF ({path} is missing): needs a kernel with CONFIG_DEBUG_INFO_BTF, and sysfs"
             ) from None
         except OSError as error:
             raise NotSupportedError(f"the kernel's BTF cannot be read: {path}: {error.strerror}") from error
+        if not data:
+            raise NotSupportedError(
+                f"this kernel has no BTF ({path} is empty): needs a kernel with CONFIG_DEBUG_INFO_BTF"
+            )
         if len(data) > _MAX_BYTES:
             raise _malformed(f"more than {_MAX_BYTES} bytes")
         return cls(data)

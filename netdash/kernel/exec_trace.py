@@ -8,6 +8,9 @@ from __future__ import annotations
 import struct
 from typing import Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from netdash.kernel.bpf import RunStatistics
 from netdash.kernel.btf import Btf
 from netdash.kernel.procfs import parse_command
@@ -19,10 +22,14 @@ DEFAULT_MAX_PROCESSES: Final = 8192
 COMMAND_BYTES: Final = 256
 """What is kept of a command line."""
 
+EXEC_KEY: Final = np.dtype([("start_ticks", "<u8"), ("pid", "<u4"), ("unused", "<u4")])
+"""One process (16 bytes, `struct exec_key`)."""
+
 _KEY: Final = struct.Struct("<QI4x")
 """`struct exec_key`: start ticks, pid."""
 _VALUE: Final = struct.Struct(f"<Q{COMMAND_BYTES}s")
 """`struct command_line`: full length, arguments each followed by NUL."""
+_COMMAND: Final = np.dtype([("value", f"V{_VALUE.size}")])
 _PURPOSE: Final = "command lines of short-lived processes"
 
 
@@ -58,6 +65,16 @@ class ExecTrace:
         with explained(_PURPOSE):
             value = self._loaded.maps["commands"].lookup(_KEY.pack(start_ticks, pid))
         return None if value is None else parse_command_line(value)
+
+    def processes(self) -> NDArray[np.void]:
+        """EXEC_KEY of all processes whose command line is kept, in no order; 1 ms for a full table."""
+        with explained(_PURPOSE):
+            return self._loaded.maps["commands"].read(EXEC_KEY, _COMMAND)[0]
+
+    @staticmethod
+    def no_processes() -> NDArray[np.void]:
+        """As `processes` where nothing is kept."""
+        return np.zeros(0, EXEC_KEY)
 
     def run_statistics(self) -> RunStatistics:
         """Runs of the program, one per started program, and their time (sysctl kernel.bpf_stats_enabled)."""

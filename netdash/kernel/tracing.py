@@ -1,7 +1,9 @@
-"""Tracing programs loaded and attached: what `socket_traffic`, `task_sockets` and `exec_trace` have in common.
+"""Tracing programs and cgroup hooks loaded and attached: what `socket_traffic`, `socket_hooks`, `task_sockets` and
+`exec_trace` have in common.
 
 File descriptors hold it all: programs, maps and links are gone when the process that opened them is, also by SIGKILL.
-Loading wants CAP_BPF and CAP_PERFMON; what is open can then be read without any (Linux 5.19).
+Loading wants CAP_BPF and CAP_PERFMON, and CAP_NET_ADMIN for cgroup hooks; what is open can then be read without any
+(Linux 5.19).
 """
 
 from __future__ import annotations
@@ -12,16 +14,14 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
-from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
+from netdash.errors import NetdashError, NotSupportedError, RefusedError
 from netdash.kernel.bpf import (
-    AttachType,
     BpfError,
     Command,
     Program,
     ProgramRejectedError,
-    ProgramType,
     RunStatistics,
     bpf_call,
 )
@@ -30,7 +30,7 @@ from netdash.kernel.btf import Btf
 from netdash.kernel.capabilities import effective_capabilities
 from netdash.kernel.programs.tracing import TracingProgram, load_tracing_artefact
 
-_CAPABILITIES = frozenset({"CAP_BPF", "CAP_PERFMON"})
+TRACING_CAPABILITIES: Final = ("CAP_BPF", "CAP_PERFMON")
 
 _INITIAL_NAMESPACES = {"pid": 0xEFFFFFFC, "time": 0xEFFFFFFA}
 """PROC_PID_INIT_INO, PROC_TIME_INIT_INO of include/linux/proc_ns.h: programs give pids and start times of these."""
@@ -71,11 +71,14 @@ class TracingObject:
         needs: str,
         btf: Btf | None = None,
         max_entries: Mapping[str, int] | None = None,
+        cgroup: int = 0,
+        capabilities: tuple[str, ...] = TRACING_CAPABILITIES,
     ) -> Self:
-        """Loads the artefact `name` and attaches all its programs; from then on tracepoints run.
+        """Loads the artefact `name` and attaches all its programs; from then on tracepoints and hooks run.
 
         `purpose` begins the message of every error, `needs` tells which kernel has it all, `btf` saves reading it
-        again. `max_entries`: sizes of maps other than the artefact's.
+        again. `max_entries`: sizes of maps other than the artefact's. `cgroup`: descriptor of the directory that
+        cgroup hooks are attached to. `capabilities`: what loading takes.
         Raises NotPermittedError, NotSupportedError, NetdashError (no memory); then nothing stays behind.
         """
         artefact = load_tracing_artefact(name)
@@ -83,8 +86,8 @@ class TracingObject:
         maps, programs, links = {}, {}, {}
         with explained(purpose):
             _require_initial_namespaces()
-            types = btf or Btf.of_kernel()
-        with contextlib.ExitStack() as opened, explained(purpose, needs):
+            types = btf or Btf.of_kernel() if any(item.needs_btf for item in artefact.programs) else None
+        with contextlib.ExitStack() as opened, explained(purpose, needs, capabilities):
             for map_name, definition in artefact.maps.items():
                 resized = replace(definition, max_entries=sizes.get(map_name, definition.max_entries))
                 maps[map_name] = BpfMap(map_name, resized)
@@ -94,7 +97,7 @@ class TracingObject:
                 programs[item.code.name] = _load(item, types, descriptors, artefact.license)
                 opened.callback(programs[item.code.name].close)
             for item in artefact.programs:
-                links[item.code.name] = _attach(item, programs[item.code.name])
+                links[item.code.name] = _attach(item, programs[item.code.name], cgroup)
                 opened.callback(os.close, links[item.code.name])
             return cls(maps, programs, links, opened.pop_all())
 
@@ -113,7 +116,7 @@ def create_iterator(link_fd: int) -> int:
 
 
 @contextlib.contextmanager
-def explained(purpose: str, needs: str = "") -> Iterator[None]:
+def explained(purpose: str, needs: str = "", capabilities: tuple[str, ...] = TRACING_CAPABILITIES) -> Iterator[None]:
     """Turns failures of bpf(2) and of BTF look-ups into errors that name the cause and the remedy."""
     remedy = f"; needs {needs}" if needs else ""
     try:
@@ -121,26 +124,36 @@ def explained(purpose: str, needs: str = "") -> Iterator[None]:
     except NotSupportedError as error:
         raise NotSupportedError(f"{purpose}: {error}{remedy}") from error
     except ProgramRejectedError as error:
+        if not _holds(capabilities):  # the verifier does not know what is not allowed
+            raise RefusedError(purpose, "EPERM on BPF_PROG_LOAD", _missing_privilege(capabilities)) from error
         raise NotSupportedError(
             f"{purpose}: this kernel's verifier refused the program ({error.strerror}){remedy}"
         ) from error
     except BpfError as error:
         code = errno.errorcode.get(error.errno or 0, str(error.errno))
-        where = f"{purpose} refused ({code} on BPF_{error.command.name})"
+        cause = f"{code} on BPF_{error.command.name}"
+        where = f"{purpose} refused ({cause})"
         if error.errno in (errno.EPERM, errno.EACCES):
-            raise NotPermittedError(f"{where}: {_missing_privilege()}") from error
+            raise RefusedError(purpose, cause, _missing_privilege(capabilities)) from error
         if error.errno == errno.ENOMEM:
             raise NetdashError(f"{where}: not enough kernel memory; allow fewer sockets") from error
         raise NotSupportedError(f"{where}: needs CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS{remedy}") from error
 
 
-def _missing_privilege() -> str:
+def _holds(capabilities: tuple[str, ...]) -> bool:
     held = effective_capabilities()
-    if "CAP_SYS_ADMIN" in held or held >= _CAPABILITIES:
+    # CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON.
+    return held.issuperset(
+        capabilities if "CAP_SYS_ADMIN" not in held else set(capabilities).difference(TRACING_CAPABILITIES)
+    )
+
+
+def _missing_privilege(capabilities: tuple[str, ...]) -> str:
+    if _holds(capabilities):
         return (
             "the capabilities are there, but a security policy or a user namespace forbids it; run as root on the host"
         )
-    return "needs CAP_BPF and CAP_PERFMON; run as root"
+    return f"needs {', '.join(capabilities[:-1])} and {capabilities[-1]}; run as root"
 
 
 def _require_initial_namespaces() -> None:
@@ -158,14 +171,18 @@ def _require_initial_namespaces() -> None:
             )
 
 
-def _load(item: TracingProgram, btf: Btf, map_descriptors: Mapping[str, int], license_name: str) -> Program:
-    attach_type = AttachType.TRACE_ITER if item.is_iterator else AttachType.TRACE_RAW_TP
-    attach_btf_id = item.attach_type_id(btf)  # the most likely to be missing, so the first to be told
-    code = item.link(btf, map_descriptors)
-    return Program(item.code.name, ProgramType.TRACING, code, license_name, attach_type, attach_btf_id)
+def _load(item: TracingProgram, btf: Btf | None, map_descriptors: Mapping[str, int], license_name: str) -> Program:
+    attach_btf_id, code = 0, item.code.link(map_descriptors)
+    if btf is not None and item.needs_btf:
+        attach_btf_id = item.attach_type_id(btf)  # the most likely to be missing, so the first to be told
+        code = item.link(btf, map_descriptors)
+    return Program(item.code.name, item.program_type, code, license_name, item.attach_type, attach_btf_id)
 
 
-def _attach(item: TracingProgram, program: Program) -> int:
-    if item.is_iterator:
-        return bpf_call(Command.LINK_CREATE, _LinkCreate(prog_fd=program.fd, attach_type=AttachType.TRACE_ITER))
-    return bpf_call(Command.RAW_TRACEPOINT_OPEN, _RawTracepoint(prog_fd=program.fd))
+def _attach(item: TracingProgram, program: Program, cgroup: int) -> int:
+    if item.needs_btf and not item.is_iterator:
+        return bpf_call(Command.RAW_TRACEPOINT_OPEN, _RawTracepoint(prog_fd=program.fd))
+    target = 0 if item.is_iterator else cgroup
+    return bpf_call(
+        Command.LINK_CREATE, _LinkCreate(prog_fd=program.fd, target_fd=target, attach_type=item.attach_type)
+    )

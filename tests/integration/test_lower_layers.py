@@ -51,11 +51,64 @@ def received_within_fin(told: int, received: int) -> bool:
     return received <= told <= received + 1
 
 
+EXACT_BY_HOOKS = (
+    *("tcp_up", "tcp_down", "tcp_both", "tcp_ipv6", "splice", "sendfile", "io_uring", "many_messages"),
+    *("udp_connected", "udp_unconnected", "udp_ipv6", "udp_ipv6_unconnected", "dns", "icmp_echo", "raw_protocol"),
+    *("sixty_connections", "thirty_at_once", "twenty_processes", "thousand_processes", "container", "reuse_port_udp"),
+)
+LIMITS_OF_HOOKS = ("forked", "passed", "frames", "loopback", "reuse_port_tcp")
+
+
+def test_hooks(lab: Lab) -> None:
+    """Who made a socket has its bytes, short-lived or not; who got it from another process has none of them."""
+    observed = observe_scenarios(lab, [*EXACT_BY_HOOKS, *LIMITS_OF_HOOKS], refuse="exact")
+    assert observed.summary["mode"] == {"flows": "ebpf", "processes": "hooks"}
+    assert observed.summary["health"]["notes"] == ["counting by process (exact) is switched off"]
+    for name in EXACT_BY_HOOKS:
+        result = observed.results[name]
+        assert result.failed is None
+        wrong = [(one, rows) for one in result.moved if not told_exactly(rows := observed.rows(one), one)]
+        assert (name, wrong) == (name, [])
+    assert_limits_of_hooks(observed)
+    served = process_of(observed.summary, os.getpid())
+    assert (served["tx_payload"], served["rx_payload"]) == (observed.served.sent, observed.served.received)
+    kinds = {flow["attribution"] for flow in observed.summary["flows"]}
+    assert "socket" in kinds
+    assert "exact" not in kinds
+    for accounting in observed.summary["accounting"].values():
+        assert accounting["counted_bytes"] == accounting["kernel_bytes"]
+
+
+def told_exactly(rows: list[JsonObject], one: Moved) -> bool:
+    return [(row["tx_payload"], row["rx_payload"]) for row in rows] == [(one.sent, one.received)]
+
+
+def assert_limits_of_hooks(observed: Observed) -> None:
+    """README, Limits."""
+    # A child that uses its parent's socket, or got one passed: its bytes are of who made the socket.
+    for name in ("forked", "passed"):
+        moved = observed.results[name].moved
+        told = [observed.rows(one) for one in moved]
+        (maker,) = (rows[0] for rows in told if rows)
+        assert maker["tx_payload"] == sum(one.sent for one in moved)
+        assert maker["rx_payload"] == sum(one.received for one in moved)
+        assert sum(not rows for rows in told) == 1
+    # Packet sockets pass no cgroup hook.
+    assert observed.rows(only(observed, "frames")) == []
+    # A short connection that a child of the listening process accepted is the listening one's.
+    client, _ = observed.results["loopback"].moved
+    (row,) = observed.rows(client)
+    assert row["tx_payload"] in (client.sent, client.sent + 70_000)
+    *servers, asker = observed.results["reuse_port_tcp"].moved
+    assert told_exactly(observed.rows(asker), asker)
+    assert sum(row["tx_payload"] for one in servers for row in observed.rows(one)) <= sum(one.sent for one in servers)
+
+
 def test_scan_of_proc(lab: Lab) -> None:
     """Without the exact layer: who holds a socket at a look has its bytes; who came and went has none."""
-    observed = observe_scenarios(lab, ["long_lived", "drip", "thousand_processes"], refuse="exact")
+    observed = observe_scenarios(lab, ["long_lived", "drip", "thousand_processes"], refuse="exact,hooks")
     assert observed.summary["mode"] == {"flows": "ebpf", "processes": "scan"}
-    assert notes_about(observed, "exact counting by process") == len(observed.summary["health"]["notes"]) == 1
+    assert notes_about(observed, "counting by process", "switched off") == 2 == len(observed.summary["health"]["notes"])
     one = only(observed, "long_lived")
     (row,) = observed.rows(one)
     assert row["tx_payload"] == one.sent
@@ -92,7 +145,7 @@ def test_packet_ring(lab: Lab) -> None:
 
 def test_sockets_alone(lab: Lab) -> None:
     """Where no packets are counted: TCP by the sockets' own counters; what UDP moved is not known, and no 0."""
-    observed = observe_scenarios(lab, ["long_lived", "drip"], refuse="ebpf,ring,exact")
+    observed = observe_scenarios(lab, ["long_lived", "drip"], refuse="ebpf,ring,exact,hooks")
     assert observed.summary["mode"] == {"flows": "sockets", "processes": "scan"}
     assert notes_about(observed, "packets are not counted", "CAP_NET_RAW", "sudo") == 1
     one = only(observed, "long_lived")

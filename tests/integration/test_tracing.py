@@ -122,7 +122,7 @@ def test_without_privilege_the_reason_is_told(lab: Lab, types: Btf, capabilities
     lines = run_code(lab.a.namespace, OPEN_WITH_LESS, json.dumps(capabilities)).splitlines()
     assert len(lines) == 3
     assert lines[0] == (
-        f"NotPermittedError exact bytes per process refused (EPERM on BPF_{call}): needs CAP_BPF and CAP_PERFMON; "
+        f"RefusedError exact bytes per process refused (EPERM on BPF_{call}): needs CAP_BPF and CAP_PERFMON; "
         "run as root"
     )
     assert all(line.startswith("NotPermittedError") for line in lines)

@@ -39,8 +39,8 @@ PROGRAMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 Coarse time needs Linux 5.11, gso_size 5.7, and what is left 4.18.
 """
 
-TRACING_PROGRAMS = ("exec_trace", "socket_traffic", "task_sockets")
-"""Sources of tracing programs, which all include TRACING_HEADER."""
+TRACING_PROGRAMS = ("exec_trace", "socket_hooks", "socket_traffic", "task_sockets")
+"""Sources of tracing programs and cgroup hooks, which all include TRACING_HEADER."""
 
 TRACING_HEADER = "tracing.bpf.h"
 

@@ -1,7 +1,7 @@
-"""Tracing programs as they were built, and how they are fitted to the running kernel.
+"""Tracing programs and cgroup hooks as they were built, and how they are fitted to the running kernel.
 
-As in `netdash.kernel.programs`, and besides: which kernel function or tracepoint each program belongs to, and which
-instructions mean which member of which kernel structure (CO-RE relocations, include/uapi/linux/bpf.h,
+As in `netdash.kernel.programs`, and besides: which kernel function, tracepoint or hook each program belongs to, and
+which instructions mean which member of which kernel structure (CO-RE relocations, include/uapi/linux/bpf.h,
 BPF_CORE_FIELD_BYTE_OFFSET).
 """
 
@@ -13,9 +13,10 @@ import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
+from typing import Final
 
 from netdash.errors import NotSupportedError
-from netdash.kernel.bpf import INSTRUCTION_BYTES
+from netdash.kernel.bpf import INSTRUCTION_BYTES, AttachType, ProgramType
 from netdash.kernel.bpf_map import MapDefinition
 from netdash.kernel.btf import Btf, Kind, PathStep
 from netdash.kernel.programs import Variant
@@ -33,6 +34,18 @@ _MAX_OFFSET = 0x7FFF
 TRACEPOINT, ITERATOR = "tp_btf", "iter"
 """First parts of section names, as libbpf has them."""
 
+CGROUP_HOOKS: Final = {
+    "cgroup_skb/ingress": (ProgramType.CGROUP_SKB, AttachType.CGROUP_INET_INGRESS),
+    "cgroup_skb/egress": (ProgramType.CGROUP_SKB, AttachType.CGROUP_INET_EGRESS),
+    "cgroup/sock_create": (ProgramType.CGROUP_SOCK, AttachType.CGROUP_INET_SOCK_CREATE),
+    "cgroup/sock_release": (ProgramType.CGROUP_SOCK, AttachType.CGROUP_INET_SOCK_RELEASE),
+    "cgroup/connect4": (ProgramType.CGROUP_SOCK_ADDR, AttachType.CGROUP_INET4_CONNECT),
+    "cgroup/connect6": (ProgramType.CGROUP_SOCK_ADDR, AttachType.CGROUP_INET6_CONNECT),
+    "cgroup/sendmsg4": (ProgramType.CGROUP_SOCK_ADDR, AttachType.CGROUP_UDP4_SENDMSG),
+    "cgroup/sendmsg6": (ProgramType.CGROUP_SOCK_ADDR, AttachType.CGROUP_UDP6_SENDMSG),
+}
+"""Section names of programs that belong to a cgroup, as libbpf has them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -45,11 +58,28 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class TracingProgram:
-    """One program of an object. `section` says what it belongs to: tp_btf/TRACEPOINT or iter/ITERATOR."""
+    """One program of an object. `section` says what it belongs to: tp_btf/TRACEPOINT, iter/ITERATOR or a hook."""
 
     section: str
     code: Variant
     fields: tuple[Field, ...]
+
+    @property
+    def attach_type(self) -> AttachType:
+        """What the kernel wants as expected_attach_type."""
+        if self.section in CGROUP_HOOKS:
+            return CGROUP_HOOKS[self.section][1]
+        return AttachType.TRACE_ITER if self.is_iterator else AttachType.TRACE_RAW_TP
+
+    @property
+    def program_type(self) -> ProgramType:
+        """What kind of program it is."""
+        return CGROUP_HOOKS[self.section][0] if self.section in CGROUP_HOOKS else ProgramType.TRACING
+
+    @property
+    def needs_btf(self) -> bool:
+        """A tracing program belongs to something that only the kernel's BTF tells."""
+        return self.section not in CGROUP_HOOKS
 
     @property
     def is_iterator(self) -> bool:

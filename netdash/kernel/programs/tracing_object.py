@@ -18,7 +18,7 @@ from netdash.kernel.bpf import INSTRUCTION_BYTES
 from netdash.kernel.bpf_map import MapDefinition
 from netdash.kernel.btf import Btf, Kind, PathStep
 from netdash.kernel.programs import Variant
-from netdash.kernel.programs.tracing import ITERATOR, TRACEPOINT, Field, TracingProgram
+from netdash.kernel.programs.tracing import CGROUP_HOOKS, ITERATOR, TRACEPOINT, Field, TracingProgram
 
 _MAP_DEFINITION = struct.Struct("<5I")
 _EXTENSION_HEADER = struct.Struct("<HBBIIIIIII")
@@ -66,8 +66,9 @@ def read_tracing_object(elf: bytes) -> tuple[tuple[TracingProgram, ...], dict[st
         if symbol["st_info"]["type"] != "STT_FUNC":
             continue
         section = file.get_section(symbol["st_shndx"])
-        if section.name.partition("/")[0] not in (TRACEPOINT, ITERATOR) or symbol["st_size"] != section["sh_size"]:
-            raise ValueError(f"{symbol.name}: not a tracing program alone in its section")
+        known = section.name in CGROUP_HOOKS or section.name.partition("/")[0] in (TRACEPOINT, ITERATOR)
+        if not known or symbol["st_size"] != section["sh_size"]:
+            raise ValueError(f"{symbol.name}: not a program of a known kind alone in its section")
         relocations = sections.get(f".rel{section.name}")
         places = tuple(
             (entry["r_offset"] // INSTRUCTION_BYTES, str(symbols.get_symbol(entry["r_info_sym"]).name))

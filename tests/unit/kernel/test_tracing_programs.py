@@ -12,13 +12,15 @@ import pytest
 
 from netdash.errors import NotSupportedError
 from netdash.kernel.btf import Btf, Kind, PathStep
+from netdash.kernel.exec_trace import EXEC_KEY
 from netdash.kernel.programs import Variant
-from netdash.kernel.programs.tracing import Field, TracingProgram, load_tracing_artefact
+from netdash.kernel.programs.tracing import CGROUP_HOOKS, Field, TracingProgram, load_tracing_artefact
+from netdash.kernel.socket_hooks import HOOKED_ROW
 from netdash.kernel.socket_traffic import _KEY, _OVERFLOW, TRAFFIC_ROW
 from netdash.kernel.task_sockets import TASK_SOCKET_ROW
 from tests.unit.kernel.test_btf import small_kernel
 
-NAMES = ("exec_trace", "socket_traffic", "task_sockets")
+NAMES = ("exec_trace", "socket_hooks", "socket_traffic", "task_sockets")
 LOAD_4, LOAD_8, MOVE, EXIT = 0x61, 0x79, 0xB7, 0x95
 
 
@@ -51,12 +53,22 @@ def test_maps_and_records_have_the_layout_of_the_arrays() -> None:
     maps = load_tracing_artefact("socket_traffic").maps
     assert (maps["traffic"].key_bytes, maps["traffic"].value_bytes) == (_KEY.itemsize, TRAFFIC_ROW.itemsize)
     assert (maps["overflow"].key_bytes, maps["overflow"].value_bytes) == (4, _OVERFLOW.size)
+    maps = load_tracing_artefact("socket_hooks").maps
+    assert (maps["sockets"].key_bytes, maps["sockets"].value_bytes) == (8, HOOKED_ROW.itemsize)
+    maps = load_tracing_artefact("exec_trace").maps
+    assert maps["commands"].key_bytes == EXEC_KEY.itemsize
     assert TRAFFIC_ROW.itemsize == 144
     assert TASK_SOCKET_ROW.itemsize == 104
     for name in _KEY.names or ():
         assert TRAFFIC_ROW.fields is not None
         assert _KEY.fields is not None
         assert TRAFFIC_ROW.fields[name] == _KEY.fields[name]
+
+
+def test_hooks_need_no_types_of_the_kernel() -> None:
+    programs = load_tracing_artefact("socket_hooks").programs
+    assert {item.section for item in programs} == set(CGROUP_HOOKS)
+    assert not any(item.needs_btf or item.fields for item in programs)
 
 
 def test_linking_puts_the_kernels_offsets_in() -> None:
