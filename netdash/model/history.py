@@ -10,6 +10,7 @@ from netdash.model.flow_history import HEADLINE, FlowHistory, FlowTable, FlowTot
 from netdash.model.interface_history import DirectionFigures, InterfaceHistory, InterfaceSeries
 from netdash.model.process_history import Moved, OtherKind, OtherTraffic, ProcessHistory, ProcessRow
 from netdash.model.protocol_history import InterfaceProtocolFigures, ProtocolFigures, ProtocolHistory
+from netdash.model.socket_history import SocketFigures, SocketHistory, Trouble
 from netdash.model.windows import WINDOW_SECONDS
 
 __all__ = [
@@ -29,4 +30,7 @@ __all__ = [
     "ProcessRow",
     "ProtocolFigures",
     "ProtocolHistory",
+    "SocketFigures",
+    "SocketHistory",
+    "Trouble",
 ]

@@ -77,7 +77,7 @@ TCP_STATES: Final = (
 )
 """Index = state number of include/net/tcp_states.h; 0 = not known."""
 
-ESTABLISHED, CLOSE, LISTEN = 1, 7, 10
+ESTABLISHED, SYN_SENT, CLOSE, LISTEN = 1, 2, 7, 10
 
 TCP_FLAGS: Final = "FSRPAUEC"
 """FIN, SYN, RST, PSH, ACK, URG, ECE, CWR from the lowest bit (RFC 9293)."""

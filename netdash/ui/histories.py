@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netdash.model.history import FlowHistory, InterfaceHistory, ProcessHistory, ProtocolHistory
+from netdash.model.history import FlowHistory, InterfaceHistory, ProcessHistory, ProtocolHistory, SocketHistory
 from netdash.model.snapshot import Snapshot
 
 
@@ -14,6 +14,7 @@ class Histories:
         self.processes = ProcessHistory()
         self.interfaces = InterfaceHistory()
         self.protocols = ProtocolHistory()
+        self.sockets = SocketHistory()
 
     def update(self, snapshot: Snapshot) -> None:
         """Takes one snapshot into all histories."""
@@ -21,3 +22,4 @@ class Histories:
         self.processes.update(snapshot)
         self.interfaces.update(snapshot)
         self.protocols.update(snapshot)
+        self.sockets.update(snapshot)

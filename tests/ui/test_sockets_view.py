@@ -13,10 +13,14 @@ from netdash.model.tables import SOCKET_ROW
 from netdash.options import Options
 from netdash.ui.app import Dashboard
 from netdash.ui.state import InterfaceScope, ProcessScope, Scope
+from netdash.ui.views.socket_choice import SORT_WORDS
+from netdash.ui.widgets.columns import place_columns
+from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import TextLine
-from tests.ui.apps import SnapCompare, dashboard, take
+from tests.ui.apps import SnapCompare, dashboard, settle, take
 from tests.ui.fixtures import FakeSource, interface, process, snapshot, socket
+from tests.ui.golden import Golden
 
 SYN_SENT, TIME_WAIT, CLOSE_WAIT = 2, 6, 8
 
@@ -91,35 +95,57 @@ def text_of(app: Dashboard, name: str) -> str:
     return app.main_screen.query_one(name, TextLine).text
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (160, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_screen(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+def test_picture(snap_compare: SnapCompare) -> None:
     app = dashboard(FakeSource())
 
     async def prepare(pilot: Pilot[int]) -> None:
         await show(app, pilot, host(0), host(1))
 
-    assert snap_compare(app, terminal_size=size, run_before=prepare)
+    assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
 
 
-def test_ascii(snap_compare: SnapCompare) -> None:
-    app = dashboard(FakeSource(), Options(ascii_only=True))
+@pytest.mark.parametrize("looks", ["80x24", "120x36", "200x50", "ascii", "16-colours", "none", "one", "hostile"])
+async def test_screen(golden: Golden, looks: str) -> None:
+    options = Options(ascii_only=looks == "ascii")
+    app = dashboard(FakeSource(), options, color_system="standard" if looks == "16-colours" else "256")
+    columns, lines = map(int, looks.split("x")) if "x" in looks else (80, 24)
+    taken = {
+        "none": [snapshot(0), snapshot(1)],
+        "one": [snapshot(0), snapshot(1, sockets=[socket(pid=1)], processes=[process(1, "init")])],
+        "hostile": [snapshot(0), hostile()],
+    }.get(looks, [host(0), host(1)])
+    async with app.run_test(size=(columns, lines)) as pilot:
+        await show(app, pilot, *taken)
+        golden(app)
 
-    async def prepare(pilot: Pilot[int]) -> None:
-        await show(app, pilot, host(0), host(1))
-        await pilot.press("Q")
 
-    assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)
+def hostile() -> Snapshot:
+    """Names that a terminal or a markup parser could obey."""
+    names = [
+        "[red]x[/]",
+        "\x1b[31mesc\x07",
+        "\u202eltr\u202c",
+        "[kworker/0:1]",
+        "n" * 200,
+        "caf\udce9",
+        "wide漢字漢字",
+    ]
+    return snapshot(
+        1,
+        sockets=[socket(cookie=i + 1, pid=i + 1, rx_payload=9 - i, tx_payload=0) for i in range(len(names))],
+        processes=[process(i + 1, name, user=name) for i, name in enumerate(names)],
+    )
 
 
 async def test_cells() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(160, 24)) as pilot:
         await show(app, pilot, host(0), host(1))
-        sender = "tcp ESTAB 0 812k 10.77.0.1:57976 203.0.113.9:5201 iperf3 (4321) 2.40kb 7.20Mb 12.3ms 3 210 – 0"
+        sender = "tcp ESTAB 0 812k 10.77.0.1:57976 203.0.113.9:5201 iperf3 (4321) 2.40kb 7.20Mb 12.3ms 3 – root 210 –"
         assert lines(app)[0].split() == sender.split()
         listener = next(line for line in lines(app) if "*:443" in line)
-        assert " ".join(listener.split()) == "tcp LISTEN 3 ≤511 *:443 * nginx (812) – – – – – – –"
-        assert any(line.split()[:2] == ["udp", "UNCONN"] for line in lines(app))
+        assert " ".join(listener.split()) == "tcp LISTEN 3 ≤511 *:443 * nginx (812) – – – – – root – –"
+        assert any(line.split()[:2] == ["udp", "!UNCONN"] for line in lines(app))
 
 
 async def test_a_baseline_has_no_rates() -> None:
@@ -138,15 +164,17 @@ async def test_kinds() -> None:
         assert len(lines(app)) == 10
         await pilot.press("s")
         assert sorted(locals_of(app)) == ["*:22", "*:443", "*:53"]
-        assert "3 listening sockets" in text_of(app, "#socket-status")
+        assert "3 listening by" in text_of(app, "#socket-counts")
         await pilot.press("s")
         assert {line.split()[1] for line in lines(app)} == {"ESTAB"}
-        assert "4 established sockets" in text_of(app, "#socket-status")
+        assert "4 established by" in text_of(app, "#socket-counts")
+        await pilot.press("s")
+        assert sorted(locals_of(app)) == ["*:53", "10.77.0.1:50009"]
         await pilot.press("s")
         assert len(lines(app)) == 10
         counts = text_of(app, "#socket-counts")
-        assert counts.split()[:6] == ["10", "sockets", "4", "ESTAB", "2", "LISTEN"]
-        assert counts.endswith("1 udp ")
+        assert counts.startswith(" ! 2 troubled  tcp 9 estab 4 listen 2 ")
+        assert " udp 1 " in counts
 
 
 async def test_sorting() -> None:
@@ -167,7 +195,7 @@ async def test_sorting() -> None:
         await pilot.press("r")
         assert locals_of(app)[0] == "10.77.0.1:57976"
         await pilot.click("#socket-table", offset=(10, 0))
-        assert "by state" in text_of(app, "#socket-status")
+        assert "by state" in text_of(app, "#socket-counts")
         assert {line.split()[1] for line in lines(app)[:2]} == {"LISTEN"}
 
 
@@ -201,7 +229,7 @@ async def test_scope() -> None:
         app.state.scope = Scope(interface=InterfaceScope(1, "lo"))
         await take(app, pilot, host(3))
         assert set(locals_of(app)) == {"127.0.0.1:5432", "*:443", "*:22", "*:53"}
-        assert "sockets of lo" in text_of(app, "#socket-status")
+        assert "sockets of lo by" in text_of(app, "#socket-counts")
 
 
 async def test_nothing_to_show_says_why() -> None:
@@ -242,3 +270,64 @@ async def test_ten_thousand_sockets() -> None:
         assert locals_of(app)[-1] == "10.0.0.1:1"
         await pilot.press("home", "P")
         assert locals_of(app)[0] == "10.0.0.1:1"
+
+
+async def test_every_column_sorts_by_key_and_by_click() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(300, 24)) as pilot:
+        await show(app, pilot, host(0), host(1))
+        table = app.main_screen.query_one("#socket-table", LineTable)
+        keys = [column.key for column in table.model.columns]
+        assert set(keys) <= set(SORT_WORDS)
+        seen = []
+        for _ in keys:
+            await pilot.press("c")
+            seen.append(text_of(app, "#socket-counts").rpartition(" by ")[2].strip())
+        assert seen == [SORT_WORDS[key] for key in keys]
+        await pilot.press("C")
+        assert f"by {SORT_WORDS[keys[-2]]}" in text_of(app, "#socket-counts")
+        x = next(
+            placed.x for placed in place_columns(table.model.columns, table.size.width) if placed.column.key == "rtt"
+        )
+        await pilot.click("#socket-table", offset=(x + 1, 0))
+        assert "1520ms" in lines(app)[0]
+        await pilot.click("#socket-table", offset=(x + 1, 0))
+        assert "1520ms" in lines(app)[-1]
+
+
+async def test_what_is_wrong_comes_first_and_in_plain_words() -> None:
+    app = dashboard(FakeSource())
+    full = socket(local_port=80, cookie=1, state=LISTEN, wildcard=True, rqueue=129, wqueue=128)
+    fine = socket(cookie=2, rx_payload=900, tx_payload=10)
+    resent = [socket(cookie=3, retransmits=count, tx_payload=5, rx_payload=0) for count in (7, 7, 9)]
+    async with app.run_test(size=(120, 24)) as pilot:
+        await show(app, pilot, *(snapshot(tick, sockets=[full, fine, resent[tick]]) for tick in range(3)))
+        assert [line.split()[1] for line in lines(app)] == ["ESTAB", "!ESTAB", "!LISTEN"]
+        assert "7+2" not in lines(app)[1]
+        assert "9+2" in lines(app)[1]
+        await pilot.press("exclamation_mark")
+        assert [line.split()[1] for line in lines(app)] == ["!ESTAB", "!LISTEN", "ESTAB"]
+        assert text_of(app, "#socket-first") == " ! segments sent again now: lost on the way"
+        await pilot.press("down")
+        await pilot.pause()
+        assert text_of(app, "#socket-first").startswith(" ! accept queue full")
+        assert "waiting 129 of at most 128" in text_of(app, "#socket-second")
+
+
+async def test_enter_goes_to_the_flows_of_the_process() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 24)) as pilot:
+        await show(app, pilot, host(0), host(1))
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.state.scope.process == ProcessScope(4321, 1000, "iperf3"))
+        assert app.main_screen.view is not None
+        assert app.main_screen.view.view_id == "flows"
+
+
+async def test_enter_without_a_process_says_so() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 24)) as pilot:
+        await show(app, pilot, snapshot(0), snapshot(1, sockets=[socket()]))
+        await pilot.press("enter")
+        await settle(pilot, lambda: "not known" in app.main_screen.query_one(KeyLine).render_line(0).text)
+        assert app.state.scope == Scope()

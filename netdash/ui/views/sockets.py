@@ -3,64 +3,50 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from textual import on
 from textual.app import ComposeResult
 
-from netdash.model.tables import SOCKET_ROW, empty, pack_address
+from netdash.model.history import SocketFigures
+from netdash.model.tables import UNKNOWN, pack_address
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState
+from netdash.ui.state import DashboardState, ProcessScope, Scope
 from netdash.ui.theme import Tone
 from netdash.ui.view import View
 from netdash.ui.views.flow_text import Labels
-from netdash.ui.views.socket_rows import (
+from netdash.ui.views.socket_choice import (
     FROM_A_TO_Z,
+    SORT_WORDS,
+    ProtocolCount,
     SocketKind,
-    SocketSort,
-    SocketTable,
-    chosen_sockets,
+    in_scope,
+    of_kind,
     ordered,
-    state_counts,
+    protocol_counts,
 )
+from netdash.ui.views.socket_detail import first_line, second_line
+from netdash.ui.views.socket_table import SocketTable
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import Part, TextLine
 
-_SORTS_OF_COLUMNS: Final[dict[str, SocketSort]] = {
-    "state": "state",
-    "rqueue": "queue",
-    "wqueue": "queue",
-    "local": "local",
-    "remote": "remote",
-    "rx": "rate",
-    "tx": "rate",
-    "rtt": "rtt",
-    "retransmits": "retransmits",
-}
-_SORT_WORDS: Final[dict[SocketSort, str]] = {
-    "rate": "▼+▲ rate",
-    "queue": "queued bytes",
-    "local": "local address",
-    "remote": "remote address",
-    "port": "local port",
-    "state": "state",
-    "rtt": "round trip",
-    "retransmits": "retransmits",
-}
+_GAUGE_CELLS: Final = 120
+"""From this width on the kernel's own counts stand beside the summary."""
+_PASSING_STATES: Final = frozenset({"SYN-SENT", "SYN-RECV", "CLOSE-WAIT", "LAST-ACK", "FIN-WAIT1", "CLOSING"})
+"""States that a connection leaves soon: many of them are worth a look."""
+_MANY: Final = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Taken:
     """What the view draws from until it takes a newer snapshot."""
 
-    sockets: NDArray[np.void]
-    interval: float
-    addresses: dict[int, frozenset[bytes]]
+    figures: SocketFigures = field(default_factory=SocketFigures)
+    addresses: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
     """By interface."""
+    gauges: Mapping[str, int] = field(default_factory=dict)
 
 
 class SocketsView(View):
@@ -68,18 +54,22 @@ class SocketsView(View):
 
     DEFAULT_CSS = """
     SocketsView #socket-table { scrollbar-gutter: stable; }
-    SocketsView #socket-status { background: $panel; }
+    SocketsView #socket-first, SocketsView #socket-second { background: $panel; }
     """
 
     title: ClassVar[str] = "Sockets"
     view_id: ClassVar[str] = "sockets"
     keys: ClassVar[tuple[KeyBinding, ...]] = (
-        KeyBinding("sockets.kind", "s", "kind", "all/listen/estab", "All sockets, those that listen, those connected"),
+        KeyBinding("sockets.open", "enter", "open", "its flows", "Go to the flows of the socket's process"),
+        KeyBinding("sockets.kind", "s", "kind", "all/listen/estab/!", "All, listening, established, or troubled ones"),
         KeyBinding("sockets.sort_rate", "r", "sort('rate')", "rate", "Sort by the payload of the last interval"),
         KeyBinding("sockets.sort_queue", "Q", "sort('queue')", "queues", "Sort by what waits in the queues"),
         KeyBinding("sockets.sort_port", "P", "sort('port')", "port", "Sort by the local port"),
         KeyBinding("sockets.sort_source", "S", "sort('local')", "source", "Sort by the local (source) address"),
         KeyBinding("sockets.sort_destination", "D", "sort('remote')", "dest", "Sort by the remote address"),
+        KeyBinding("sockets.sort_next", "c", "sort_column(1)", "column", "Sort by the next column to the right"),
+        KeyBinding("sockets.sort_before", "C", "sort_column(-1)", "", "Sort by the next column to the left"),
+        KeyBinding("sockets.sort_trouble", "exclamation_mark", "sort('trouble')", "", "Troubled ones first", "!"),
         KeyBinding("sockets.names", "n", "names", "names", "Host names or addresses"),
         KeyBinding("sockets.services", "N", "services", "", "Names of services or numbers of ports"),
         KeyBinding("sockets.reverse", "R", "reverse", "", "Reverse the order"),
@@ -88,15 +78,16 @@ class SocketsView(View):
     def __init__(self, state: DashboardState) -> None:
         super().__init__(state)
         self._kind = SocketKind.ALL
-        self._sort: SocketSort = "rate"
+        self._sort = "rate"
         self._descending = True
         self._taken: _Taken | None = None
 
     def compose(self) -> ComposeResult:
-        """How many there are, the table, and a line about the table."""
+        """How many there are, the table, and two lines about the socket under the cursor."""
         yield TextLine(id="socket-counts")
         yield LineTable(id="socket-table")
-        yield TextLine(id="socket-status")
+        yield TextLine(id="socket-first")
+        yield TextLine(id="socket-second")
 
     def on_mount(self) -> None:
         """Before the first snapshot there is nothing to show but that."""
@@ -117,7 +108,7 @@ class SocketsView(View):
         if snapshot is None:
             return
         addresses = {i.index: frozenset(_packed(i.addresses)) for i in snapshot.interfaces}
-        self._taken = _Taken(snapshot.sockets, snapshot.interval, addresses)
+        self._taken = _Taken(state.histories.sockets.figures, addresses, snapshot.gauges)
         self._draw()
 
     def redraw(self, state: DashboardState) -> None:
@@ -125,44 +116,63 @@ class SocketsView(View):
         self._draw()
 
     def _draw(self) -> None:
-        taken = self._taken or _Taken(empty(SOCKET_ROW), 0.0, {})
-        scope = self.state.scope
+        taken = self._taken or _Taken()
+        scope, figures = self.state.scope, taken.figures
         index = scope.interface.index if scope.interface else None
-        positions = chosen_sockets(
-            taken.sockets,
-            self._kind,
+        within = in_scope(
+            figures.sockets,
             pid=scope.process.pid if scope.process else None,
-            addresses=None if index is None else taken.addresses.get(index, frozenset()),
+            addresses=taken.addresses.get(index, frozenset()) if index is not None else None,
             ifindex=index,
         )
-        model = SocketTable(
-            taken.sockets,
-            ordered(taken.sockets, positions, self._sort, self._descending),
-            Labels.of(self.state),
-            self.state.units,
-            interval=taken.interval,
-            width=self.size.width - self.query_one(LineTable).styles.scrollbar_size_vertical,
-        )
+        positions = (within & of_kind(figures, self._kind)).nonzero()[0]
+        labels = Labels.of(self.state)
+        names = {pid: (process.name, process.user) for pid, process in labels.processes.items()}
+        order = ordered(figures, positions, self._sort, self._descending, names)
+        width = self.size.width - self.query_one(LineTable).styles.scrollbar_size_vertical
         self.query_one(LineTable).show(
-            model,
+            SocketTable(figures, order, labels, self.state.units, width=width),
             sort=self._sort,
             descending=self._descending,
             empty_text=self._empty_text(),
         )
-        self._draw_lines(len(positions), state_counts(taken.sockets), len(taken.sockets))
-
-    def _draw_lines(self, shown: int, counts: list[tuple[str, int]], total: int) -> None:
-        """The lines above and below the table."""
-        parts: list[Part] = [f" {total} sockets "]
-        for name, number in counts:
-            parts += [f" {number} ", (name, Tone.DIM), " "]
-        self.query_one("#socket-counts", TextLine).show(parts)
-        kind = "" if self._kind is SocketKind.ALL else f"{self._kind} "
-        where = f" of {self.state.scope.trail}" if self.state.scope.trail else ""
-        self.query_one("#socket-status", TextLine).show(
-            [f" {shown} {kind}sockets{where} by {_SORT_WORDS[self._sort]}"],
-            [("queues: bytes; of a listener: waiting, ≤limit ", Tone.DIM)],
+        self._draw_counts(
+            len(order), protocol_counts(figures.sockets[within]), int((figures.trouble[within] > 0).sum())
         )
+        self._draw_detail()
+
+    def _draw_counts(self, shown: int, counts: list[ProtocolCount], troubled: int) -> None:
+        """The line above the table: `ss -s`, then what the table shows."""
+        parts: list[Part] = [(f" ! {troubled} troubled ", Tone.BAD)] if troubled else []
+        parts.append(" ")
+        for each in counts:
+            parts += [(f"{each.protocol} ", Tone.DIM), f"{each.number} "]
+            for name, number in each.states:
+                tone = Tone.WARN if name in _PASSING_STATES and number >= _MANY else Tone.DIM
+                parts.append((f"{name.lower()} {number} ", tone))
+        gauges = self._taken.gauges if self._taken else {}
+        right: list[Part] = []
+        if self.size.width >= _GAUGE_CELLS and not self.state.scope.trail:
+            for title, name in (("in use", "sockets.used"), ("timewait", "TCP.tw"), ("orphans", "TCP.orphan")):
+                if (value := gauges.get(f"Sockstat.{name}")) is not None:
+                    right.append((f"{title} {value}  ", Tone.DIM))
+        kind = "" if self._kind is SocketKind.ALL else f"{self._kind} "
+        where = f"of {self.state.scope.trail} " if self.state.scope.trail else ""
+        right.append(f"{shown} {kind or 'sockets '}{where}by {SORT_WORDS[self._sort]} ")
+        self.query_one("#socket-counts", TextLine).show(parts, right)
+
+    def _draw_detail(self) -> None:
+        """The lines about the socket under the cursor."""
+        table = self.query_one(LineTable)
+        first, second = self.query_one("#socket-first", TextLine), self.query_one("#socket-second", TextLine)
+        model = table.model
+        if self._taken is None or not isinstance(model, SocketTable) or not len(model):
+            first.show([])
+            second.show([])
+            return
+        position, labels = model.position(table.cursor_index), Labels.of(self.state)
+        first.show(first_line(self._taken.figures, position, labels))
+        second.show(second_line(self._taken.figures, position, labels, self.state.units))
 
     def _empty_text(self) -> str:
         if self._taken is None:
@@ -171,16 +181,46 @@ class SocketsView(View):
         trail = self.state.scope.trail
         return f"no{kind} socket" + (f" of {trail}" if trail else "")
 
+    @on(LineTable.Highlighted)
+    def _on_highlighted(self) -> None:
+        self._draw_detail()
+
+    @on(LineTable.Selected)
+    def _on_selected(self) -> None:
+        self.action_open()
+
     @on(LineTable.SortRequested)
     def _on_sort_requested(self, message: LineTable.SortRequested) -> None:
-        sort = _SORTS_OF_COLUMNS.get(message.column_key)
-        if sort is not None:
-            self.action_sort(sort)
+        if message.column_key == self._sort:
+            self.action_reverse()
+        else:
+            self.action_sort(message.column_key)
 
-    def action_sort(self, sort: SocketSort) -> None:
-        """Sorts by rate, queues, an address or a port."""
+    def action_open(self) -> None:
+        """Limits the dashboard to the process of the socket under the cursor and goes to its flows."""
+        table = self.query_one(LineTable)
+        model = table.model
+        if self._taken is None or not isinstance(model, SocketTable) or not len(model):
+            return
+        pid = int(self._taken.figures.sockets["pid"][model.position(table.cursor_index)])
+        process = self.state.histories.processes.known.get(pid) if pid != UNKNOWN else None
+        if process is None:
+            self.post_message(self.Notice("the process of this socket is not known"))
+            return
+        scope = ProcessScope(process.pid, process.start_ticks, process.name)
+        self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, scope), "flows"))
+
+    def action_sort(self, sort: str) -> None:
+        """Sorts by a column or by one of the other orders of `SORT_WORDS`."""
         self._sort, self._descending = sort, sort not in FROM_A_TO_Z
         self._draw()
+
+    def action_sort_column(self, step: int) -> None:
+        """Sorts by the column beside the one that is sorted by."""
+        keys = [column.key for column in self.query_one(LineTable).model.columns]
+        if keys:
+            index = (keys.index(self._sort) + step) if self._sort in keys else (0 if step > 0 else -1)
+            self.action_sort(keys[index % len(keys)])
 
     def action_reverse(self) -> None:
         """Turns the order round."""
