@@ -63,6 +63,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     options, output = parse_arguments(arguments)
     if output == "dashboard" and _terminal_cannot_show_dashboard():
         output = "text"
+    if options.read_file is not None:
+        return _run_file(options.read_file, arguments, options, output)
     if options.network_namespace is None:
         _check_interfaces(options.interfaces)
     # NumPy's linear algebra is not used: its threads would cost memory, and privilege is given up thread by thread.
@@ -85,6 +87,28 @@ def _run(arguments: Sequence[str] | None) -> int:
     return run_output(LiveSource(collector), options, output)
 
 
+def _run_file(path: str, arguments: Sequence[str] | None, options: Options, output: Output) -> int:
+    """Shows a file. It is opened with the privilege at hand and read without."""
+    from netdash.sources.open_file import FileKind, open_file
+
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    opened = open_file(path)
+    _become_ordinary()
+    if opened.kind is FileKind.RECORDING:
+        raise NetdashError(f"{opened.shown_path} is a recording, which this version of netdash does not read")
+    from netdash.sources.capture.source import capture_source
+
+    if output == "dashboard":
+        from netdash.ui.run import run_dashboard
+
+        options, _ = parse_arguments(arguments, load_settings(settings_path()))
+        return run_dashboard(capture_source(opened, options), options)
+    from netdash.sinks.headless import run_output
+
+    source = capture_source(opened, options)
+    return run_output(source, options, output, source.progress)
+
+
 def _run_doctor(arguments: Sequence[str]) -> int:
     _Parser(
         prog="netdash doctor",
@@ -105,6 +129,12 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
     given = _parser().parse_args(arguments)
     if given.csv and given.view is None:
         raise UsageError(f"--csv writes one table: add --view {'|'.join(VIEWS)}")
+    file_only = {"--from": given.from_moment, "--to": given.to_moment, "--local-net": given.local_net}
+    wrong = [name for name, value in file_only.items() if value] if given.read is None else []
+    if wrong:
+        raise UsageError(f"{wrong[0]} is for a file: add -r FILE")
+    if given.read is not None and given.netns is not None:
+        raise UsageError("--netns is for the live system: leave it out with -r")
     output: Output = "json" if given.json else "csv" if given.csv else "text" if given.text else "dashboard"
     if output == "dashboard" and given.count is not None:
         output = "text"
@@ -116,6 +146,10 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
         numeric=given.numeric or not settings.names,
         units=Units(bits=(given.units or settings.units) == "bits", iec=given.iec or settings.iec),
         network_namespace=given.netns,
+        read_file=given.read,
+        from_moment=given.from_moment,
+        to_moment=given.to_moment,
+        local_nets=tuple(given.local_net),
         max_flows=given.max_flows,
         ascii_only=given.ascii or settings.ascii,
         mouse=settings.mouse and not given.no_mouse,
@@ -139,6 +173,22 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("interfaces", nargs="*", metavar="INTERFACE", help="interfaces or patterns such as 'eth*' and '!docker0'")
     add("-i", "--interface", action="append", default=[], metavar="IF", help="same, repeatable")
+    add("-r", "--read", metavar="FILE", help="read a capture file (pcap, pcapng, also .gz) instead of the live system")
+    add(
+        "--from",
+        dest="from_moment",
+        metavar="TIME",
+        help="of a file: from then on (14:00, 2026-11-22T14:00, '10m ago')",
+    )
+    add("--to", dest="to_moment", metavar="TIME", help="of a file: up to then")
+    add(
+        "--local-net",
+        type=_networks,
+        action="extend",
+        default=[],
+        metavar="NET,...",
+        help="capture file: what is local (default: as the file says, else who opened the connection)",
+    )
     add("-d", "--delay", type=_delay, default=1.0, metavar="SECONDS", help="interval, 0.1 to 3600 (default 1)")
     add("-c", "--count", type=_count, metavar="N", help="headless: stop after N intervals")
     add("-n", "--numeric", action="store_true", help="no look-up of host and service names")
@@ -173,6 +223,18 @@ def _delay(text: str) -> float:
     if not MIN_DELAY_SECONDS <= seconds <= MAX_DELAY_SECONDS:
         raise argparse.ArgumentTypeError(f"'{sanitize(text, 32)}' is no number of seconds from 0.1 to 3600")
     return seconds
+
+
+def _networks(text: str) -> list[str]:
+    from ipaddress import ip_network
+
+    nets = [part.strip() for part in text.split(",")]
+    for net in nets:
+        try:
+            ip_network(net, strict=False)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"'{sanitize(net, 64)}' is no network such as 10.0.0.0/8") from error
+    return nets
 
 
 def _whole_number(text: str, lowest: int, highest: int) -> int:

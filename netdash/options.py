@@ -29,6 +29,13 @@ class Options:
     numeric: bool = False
     units: Units = field(default_factory=Units)
     network_namespace: str | None = None
+    read_file: str | None = None
+    """A capture file or a recording instead of the live system."""
+    from_moment: str | None = None
+    """Of a file: what is before is left out; as `netdash.model.moments` reads it."""
+    to_moment: str | None = None
+    local_nets: tuple[str, ...] = ()
+    """Networks whose addresses are local in a capture file; checked."""
     max_flows: int = 131_072
     ascii_only: bool = False
     mouse: bool = True

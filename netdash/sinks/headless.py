@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Literal
 
 from netdash.options import Options
+from netdash.sinks.progress import progress_line
 from netdash.sinks.run import run_headless
 from netdash.sinks.sink import Sink
 from netdash.sources.resolver import Resolver
 from netdash.sources.source import SnapshotSource
 
 
-def run_output(source: SnapshotSource, options: Options, output: Literal["text", "json", "csv"]) -> int:
+def run_output(
+    source: SnapshotSource,
+    options: Options,
+    output: Literal["text", "json", "csv"],
+    progress: Callable[[], float] | None = None,
+) -> int:
     """Writes to stdout until `options.count`, a signal or the reader's end. Returns the exit code.
+
+    `progress`: share of a file that was read, shown while that takes long.
 
     Raises NetdashError when the source or the stream fails.
     """
-    return asyncio.run(_run(source, options, output))
+    return asyncio.run(_run(source, options, output, progress))
 
 
-async def _run(source: SnapshotSource, options: Options, output: Literal["text", "json", "csv"]) -> int:
+async def _run(
+    source: SnapshotSource,
+    options: Options,
+    output: Literal["text", "json", "csv"],
+    progress: Callable[[], float] | None,
+) -> int:
     resolver = Resolver(enabled=not options.numeric and output == "text")
     try:
-        return await run_headless(source, _sink(options, output, resolver), options.count)
+        async with progress_line(progress) if progress is not None else nullcontext():
+            return await run_headless(source, _sink(options, output, resolver), options.count)
     finally:
         resolver.close()
         await source.close()

@@ -97,7 +97,8 @@ class CapturePass:
         last = self.clock.finish()
         if last is None:
             raise NetdashError(self._nothing())
-        self._check_selection()
+        if not self._stopped:
+            self._check_selection()
         yield self._snapshot(last)
 
     def _count_ready(self, records: RecordBatch) -> ParsedPackets:

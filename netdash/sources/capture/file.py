@@ -76,6 +76,18 @@ class CaptureFile:
         assert opened is not None
         return _parse(open_stream(self._file, self._compressed), state, opened[1])
 
+    def span_ns(self) -> tuple[int, int]:
+        """Times of the earliest and the latest packet, nanoseconds since the epoch; reads the whole file.
+
+        0 and 0 where there is no packet.
+        """
+        earliest, latest = None, 0
+        for records in self.batches(self.begin()):
+            lowest = int(records.time_ns.min())
+            earliest = lowest if earliest is None else min(earliest, lowest)
+            latest = max(latest, int(records.time_ns.max()))
+        return earliest or 0, latest
+
     def close(self) -> None:
         """Closes the file; passes under way end."""
         self._file.close()
