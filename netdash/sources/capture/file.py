@@ -50,7 +50,11 @@ class CaptureFile:
         self._file = opened.file
         self._compressed = opened.compressed
         self.size_bytes = os.fstat(opened.file.fileno()).st_size
-        self._head = self._read_head()
+        try:
+            self._head = self._read_head()
+        except NetdashError:
+            self._file.close()
+            raise
 
     def _read_head(self) -> bytes:
         room = bytearray(_LARGEST_FILE_HEADER)
