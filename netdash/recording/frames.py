@@ -86,6 +86,8 @@ class ProcessesChange(msgspec.Struct, frozen=True, array_like=True):
 class Frame(msgspec.Struct, frozen=True, array_like=True):
     """All of a snapshot but its sockets."""
 
+    is_key: bool
+    """Whole: nothing of the frames before is needed."""
     time: float
     monotonic_ns: int
     interval: float
@@ -141,6 +143,7 @@ class FrameWriter:
         whole = not same or 2 * len(changed) > len(numbers)
         self._outline, self._numbers = outline, numbers
         frame = Frame(
+            is_key,
             snapshot.time,
             snapshot.monotonic_ns,
             snapshot.interval,
@@ -204,6 +207,8 @@ class FrameReader:
     def apply(self, data: bytes, sockets: bytes | None) -> None:
         """Takes the next frame in. Raises DamagedError."""
         frame = _decompress(data, Frame)
+        if frame.is_key:
+            self._outline, self._numbers, self._processes, self._process_order = None, [], [], []
         if frame.outline is not None:
             self._outline = frame.outline
         if frame.numbers is not None:

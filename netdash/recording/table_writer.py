@@ -37,6 +37,7 @@ class TableWriter:
         names = dtype.names or ()
         self._key = key
         self._known = KnownRows(dtype)
+        self._anew = True
         self._bytes = np.dtype((np.void, dtype.itemsize))
         self._predictions = {
             name: Prediction(
@@ -55,13 +56,14 @@ class TableWriter:
     def forget(self) -> None:
         """Begins anew: the next frame is whole."""
         self._known.forget()
+        self._anew = True
 
     def encode(self, table: NDArray[np.void]) -> TableChange:
         """What the frame has to hold for `table`."""
         known, keys = self._known, table[self._key]
-        forget = len(np.unique(keys)) != len(keys)  # a key that stands twice names no row
-        if forget:
-            known.forget()
+        ambiguous = len(np.unique(keys)) != len(keys)
+        if ambiguous:  # a key that stands twice names no row
+            self.forget()
             places = np.full(len(table), -1, np.intp)
         else:
             places = lookup(known.rows[self._key], keys)
@@ -70,6 +72,7 @@ class TableWriter:
         known.append(len(new))
         order = order_change(known.order, places, known.size)
         known.order = places
+        forget, self._anew = self._anew, False
         changed, columns = self._changes(np.ascontiguousarray(table), places)
         return TableChange(len(table), forget, len(new), order, changed, columns)
 
