@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netdash.model.codec import encode_snapshot
@@ -42,8 +42,8 @@ def _encodable(snapshot: Snapshot) -> bool:
     return True
 
 
-@settings(max_examples=40)
-@given(st.lists(snapshots, max_size=4))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(snapshots, max_size=3))
 def test_any_snapshots_come_back(written: list[Snapshot]) -> None:
     written = [snapshot for snapshot in written if _encodable(snapshot)]
     for before, after in zip(written, _round_trip(written), strict=True):
@@ -143,7 +143,7 @@ def test_every_field_of_a_snapshot_is_kept() -> None:
     assert tables == set(current_layout())
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_damaged_frames_are_refused(data: st.DataObject) -> None:
     """Not only what zlib's checksum finds: the values inside are changed too."""
@@ -161,6 +161,7 @@ def test_damaged_frames_are_refused(data: st.DataObject) -> None:
             return
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_frame(junk: bytes) -> None:
     reader = FrameReader(current_layout())
