@@ -8,24 +8,25 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdash.collector.accounting import AccountingTable
 from netdash.collector.flows import join_directions
 from netdash.collector.protocols import interface_protocols
 from netdash.errors import NetdashError
 from netdash.kernel.interval_counts import IntervalCounts
-from netdash.kernel.packet_parser import PacketParser, ParsedPackets
+from netdash.kernel.packet_parser import ParsedPackets
 from netdash.kernel.raw_flow import SIZE_LIMITS
 from netdash.model.local_nets import LocalNets
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.snapshot import Health, Mode, Snapshot
 from netdash.model.tables import FLOW_OVERFLOW
-from netdash.sources.capture.directions import Directions
+from netdash.sources.capture.decoding import PacketDecoder
 from netdash.sources.capture.file import CaptureFile, ReadState
 from netdash.sources.capture.interfaces import interface_rows
 from netdash.sources.capture.interval_clock import IntervalClock, Span
-from netdash.sources.capture.link_layer import LinkLayers, link_type_text
+from netdash.sources.capture.link_layer import link_type_text
 from netdash.sources.capture.owners import CommentOwners
 from netdash.sources.capture.records import RecordBatch
 
@@ -59,21 +60,19 @@ class CapturePass:
         self._file = file
         self._options = options
         self._host = sanitize(os.path.basename(file.path), _NAME_LIMIT)
-        self._links = LinkLayers()
-        self._met = 0
-        self._parser = PacketParser()
-        self._directions = Directions(options.local_nets)
+        self._decoder = PacketDecoder(self.state, options.local_nets)
+        self._links = self._decoder.links
         self._owners = CommentOwners()
         self._counts = IntervalCounts(options.max_flows)
         self._accounting = AccountingTable()
         self._lost_before = 0
         self._lacking_packets = 0
         self._long_packets = 0
-        self._stopped = False
+        self.stopped = False
 
     def stop(self) -> None:
         """Ends the pass: what was counted since the last snapshot comes as one more. May be called in any thread."""
-        self._stopped = True
+        self.stopped = True
 
     def snapshots(self) -> Iterator[Snapshot]:
         """The baseline, which tells the interfaces of the file's beginning, then one an interval.
@@ -91,29 +90,29 @@ class CapturePass:
                     yield self._baseline(int(times[0]))
                 for span in ended:
                     yield self._snapshot(span)
+                    if self.stopped:
+                        return
                 self._counts.add(ParsedPackets(packets.keys[rows], packets.values[rows], packets.segment_bytes[rows]))
-            if self._stopped or self._is_past_end(records):
+            if self.stopped or self._is_past_end(records):
                 break
         last = self.clock.finish()
         if last is None:
             raise NetdashError(self._nothing())
-        if not self._stopped:
+        if not self.stopped:
             self._check_selection()
         yield self._snapshot(last)
 
     def _count_ready(self, records: RecordBatch) -> ParsedPackets:
         """The packets of a batch that count, parsed and with their direction."""
-        self._meet_interfaces()
-        linked = self._links.describe(records, self.state.format.interfaces)
-        packets = self._parser.parse(linked.batch)
-        self._directions.apply(packets.keys, packets.values["tcp_flags"], linked.direction)
-        self._owners.note(packets.keys, records.comment[linked.rows], self.state.format.comments)
+        decoded = self._decoder.decode(records)
+        packets = decoded.packets
+        self._owners.note(packets.keys, records.comment[decoded.rows], self.state.format.comments)
         self._long_packets += int((packets.values["wire_bytes"] > _LONGEST_FRAME).sum())
-        self._lacking_packets += len(records) - len(linked.rows)
+        self._lacking_packets += len(records) - len(decoded.rows)
         keep = self._chosen(packets)
         return packets if keep.all() else packets.select(np.flatnonzero(keep))
 
-    def _chosen(self, packets: ParsedPackets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _chosen(self, packets: ParsedPackets) -> NDArray[np.bool_]:
         keep = np.ones(len(packets.keys), np.bool_)
         options, times = self._options, packets.values["last_ns"].astype(np.int64)
         if options.from_ns is not None:
@@ -127,12 +126,6 @@ class CapturePass:
 
     def _is_past_end(self, records: RecordBatch) -> bool:
         return self._options.to_ns is not None and int(records.time_ns.min()) > self._options.to_ns
-
-    def _meet_interfaces(self) -> None:
-        known = self.state.format.interfaces
-        for index in range(self._met, len(known)):
-            self._links.meet(index, known[index])
-        self._met = len(known)
 
     def _baseline(self, time_ns: int) -> Snapshot:
         return Snapshot(
