@@ -67,4 +67,12 @@ def _interface(link: Link, names: Mapping[int, str], old: DeviceCounters | None,
         tx_dropped=difference("tx_dropped"),
         rx_multicast=difference("rx_multicast"),
         collisions=difference("tx_collisions"),
+        parent=_parent(link, names),
     )
+
+
+def _parent(link: Link, names: Mapping[int, str]) -> str | None:
+    """The name of the device below; one in another namespace is none of ours."""
+    if link.parent_index is None or link.peer_netns_id is not None or link.parent_index == link.index:
+        return None
+    return names.get(link.parent_index)

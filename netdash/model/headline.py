@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from netdash.model.snapshot import Interface, Snapshot
+
+TOTAL_INDEX: Final = -1
+"""Stands for the sum where an interface's index could stand."""
+
+_COUNTS: Final = (
+    "rx_bytes",
+    "tx_bytes",
+    "rx_packets",
+    "tx_packets",
+    "rx_errors",
+    "tx_errors",
+    "rx_dropped",
+    "tx_dropped",
+    "rx_multicast",
+    "collisions",
+)
 
 
 def headline_interfaces(interfaces: Iterable[Interface]) -> list[Interface]:
@@ -29,3 +46,41 @@ def headline_rate(snapshot: Snapshot) -> float:
         if count is not None
     ]
     return sum(counts) / snapshot.interval if counts and snapshot.interval > 0 else math.nan
+
+
+class InterfaceTotal(NamedTuple):
+    """A sum of interfaces that counts each transfer once, in the shape of an interface."""
+
+    sum: Interface
+    members: tuple[Interface, ...]
+
+
+def total_interface(interfaces: Iterable[Interface]) -> InterfaceTotal | None:
+    """The sum of `headline_interfaces`; None for fewer than two, whose sum says nothing new.
+
+    What is not known of one is left out; a speed that is not known of one that is up makes the sum's not known.
+    """
+    members = headline_interfaces(interfaces)
+    if len(members) < 2:
+        return None
+
+    def added(name: str) -> int | None:
+        counts = [count for i in members if (count := getattr(i, name)) is not None]
+        return sum(counts) if counts else None
+
+    speeds = [i.speed_bps for i in members if i.state == "up"]
+    known = [speed for speed in speeds if speed is not None]
+    total = Interface(
+        name="Σ physical" if members[0].kind == "physical" else "Σ total",
+        index=TOTAL_INDEX,
+        kind=f"{len(members)} links",
+        state="up" if any(i.state in ("up", "unknown") for i in members) else "down",
+        speed_bps=sum(known) if known and len(known) == len(speeds) else None,
+        mtu=0,
+        mac=None,
+        addresses=(),
+        master=None,
+        parent=None,
+        **{name: added(name) for name in _COUNTS},
+    )
+    return InterfaceTotal(total, tuple(members))

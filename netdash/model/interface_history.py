@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netdash.model.headline import total_interface
 from netdash.model.snapshot import Interface, Snapshot
 
 RING_SECONDS: Final = 900.0
@@ -92,7 +93,10 @@ class _Ring:
 
 
 class InterfaceHistory:
-    """Every interface by index and name: one that is made anew under its old name begins a history of its own."""
+    """Every interface by index and name: one that is made anew under its old name begins a history of its own.
+
+    The sum that counts each transfer once (`headline.total_interface`) has a history like an interface's.
+    """
 
     def __init__(self) -> None:
         self._rings: dict[tuple[int, str], _Ring] = {}
@@ -104,7 +108,8 @@ class InterfaceHistory:
             return
         time = snapshot.monotonic_ns / 1e9
         series = dict(self._series)
-        for interface in snapshot.interfaces:
+        total = total_interface(snapshot.interfaces)
+        for interface in (*snapshot.interfaces, *([total.sum] if total else [])):
             key = (interface.index, interface.name)
             if key in series and series[key].samples["time"][-1] >= time:
                 del self._rings[key], series[key]  # the source went back in time: what follows is another story
@@ -121,9 +126,9 @@ class InterfaceHistory:
         self._series = series
 
     def _forget(self, series: dict[tuple[int, str], InterfaceSeries], now: float) -> None:
-        """Drops what was not seen for as long as the ring reaches, and the oldest beyond the limit."""
+        """Drops what was not seen for as long as the ring reaches, and the oldest beyond the limit and the sum."""
         old = [key for key, value in series.items() if value.samples["time"][-1] <= now - RING_SECONDS]
-        for key in old + list(series)[len(old) : len(series) - MAX_INTERFACES]:
+        for key in old + list(series)[len(old) : len(series) - MAX_INTERFACES - 1]:
             del self._rings[key], series[key]
 
     def series(self, index: int, name: str) -> InterfaceSeries | None:

@@ -83,6 +83,8 @@ class Interface:
     tx_dropped: int | None
     rx_multicast: int | None
     collisions: int | None
+    parent: str | None = None
+    """The device below it in this namespace: a VLAN's, a macvlan's, a tunnel's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,12 @@ class SocketHistory:
     def __init__(self) -> None:
         self.figures = SocketFigures()
 
+    def copy(self) -> SocketHistory:
+        """One that goes on from here by itself."""
+        twin = SocketHistory()
+        twin.figures = self.figures
+        return twin
+
     def update(self, snapshot: Snapshot) -> None:
         """Takes one snapshot. Of a baseline, and of a socket's first, the counters are the whole past: no difference.
 

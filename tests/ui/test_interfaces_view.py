@@ -13,7 +13,9 @@ from netdash.model.select import InterfaceSelection
 from netdash.model.snapshot import Interface, Snapshot
 from netdash.options import Options
 from netdash.ui.app import Dashboard
+from netdash.ui.state import Scope
 from netdash.ui.view import View
+from netdash.ui.views.interface_graphs import GraphSlot
 from netdash.ui.views.interfaces import InterfacesView
 from netdash.ui.widgets.area_graph import AreaGraph
 from netdash.ui.widgets.line_table import LineTable
@@ -21,6 +23,7 @@ from netdash.ui.widgets.rate_figures import RateFigures
 from netdash.ui.widgets.text_line import TextLine
 from tests.ui.apps import SnapCompare, dashboard, settle, take
 from tests.ui.fixtures import FakeSource, interface, snapshot
+from tests.ui.golden import Golden
 
 SIZES = [(80, 24), (120, 36), (200, 50)]
 
@@ -47,7 +50,18 @@ def host(tick: int) -> list[Interface]:
     ]
 
 
-HOSTILE = ["[red]up[/]", "\x1b[31mesc\x07", "\u202eltr\u202c", "a\nb\tc", "wide漢字漢字", "%n%s${x}", "\x9b2J"]
+HOSTILE = [
+    "[red]up[/]",
+    "\x1b[31mesc\x07",
+    "[kworker/0:1]",
+    "n" * 200,
+    "caf\udce9",
+    "\u202eltr\u202c",
+    "a\nb\tc",
+    "wide漢字漢字",
+    "%n%s${x}",
+    "\x9b2J",
+]
 
 
 def host_until(count: int) -> list[Snapshot]:
@@ -66,6 +80,14 @@ async def rush(app: Dashboard, pilot: Pilot[int], snapshots: Sequence[Snapshot])
         before, now = now, app.export_screenshot()
 
 
+async def names(app: Dashboard, pilot: Pilot[int]) -> list[str]:
+    """The table's first column, as it stands in the tree."""
+    await pilot.pause()
+    model = app.main_screen.query_one(LineTable).model
+    texts = [cell[0] for index in range(len(model)) if isinstance(cell := model.cells(index)[0], tuple)]
+    return [text.removeprefix("  ") if model.cells(0)[0][0].startswith("  ") else text for text in texts]
+
+
 async def rows(app: Dashboard, pilot: Pilot[int]) -> list[str]:
     """The table's lines, the titles first."""
     await pilot.pause()
@@ -73,48 +95,42 @@ async def rows(app: Dashboard, pilot: Pilot[int]) -> list[str]:
     return [table.render_line(y).text.rstrip() for y in range(table.size.height)]
 
 
-CASES = [("many", size) for size in SIZES] + [(case, (80, 24)) for case in ("none", "one", "hostile")]
-
-
-@pytest.mark.parametrize(("case", "size"), CASES, ids=[f"{case}-{size[0]}x{size[1]}" for case, size in CASES])
-def test_screen(snap_compare: SnapCompare, case: str, size: tuple[int, int]) -> None:
-    taken = {
-        "none": [snapshot(tick) for tick in range(2)],
-        "one": [snapshot(tick, interfaces=[interface(addresses=("10.0.0.1/24",))]) for tick in range(20)],
-        "many": host_until(400),
-        "hostile": [
-            snapshot(tick, interfaces=[interface(name, i + 2) for i, name in enumerate(HOSTILE)]) for tick in range(5)
-        ],
-    }[case]
+def test_picture(snap_compare: SnapCompare) -> None:
     app = dashboard(FakeSource())
 
     async def prepare(pilot: Pilot[int]) -> None:
+        await rush(app, pilot, host_until(400))
+
+    assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
+
+
+@pytest.mark.parametrize(
+    "case", ["80x24", "120x36", "200x50", "ascii", "16-colours", "none", "one", "hostile", "notes"]
+)
+async def test_screen(golden: Golden, case: str) -> None:
+    notes = ("processes of other users are not known: start with sudo", "other")
+    noted = snapshot(120, interfaces=host(120), lost_packets=17, notes=notes)
+    taken = {
+        "none": [snapshot(tick) for tick in range(2)],
+        "one": [snapshot(tick, interfaces=[interface(addresses=("10.0.0.1/24",))]) for tick in range(20)],
+        "hostile": [
+            snapshot(tick, interfaces=[interface(name, i + 2) for i, name in enumerate(HOSTILE)]) for tick in range(5)
+        ],
+        "notes": [*host_until(120), noted],
+    }.get(case, host_until(400))
+    columns, lines = map(int, case.split("x")) if "x" in case and case[0].isdigit() else (80, 24)
+    looks = "standard" if case == "16-colours" else "256"
+    app = dashboard(FakeSource(), Options(ascii_only=case == "ascii"), color_system=looks)
+    async with app.run_test(size=(columns, lines)) as pilot:
         await rush(app, pilot, taken)
-
-    assert snap_compare(app, terminal_size=size, run_before=prepare)
-
-
-@pytest.mark.parametrize("looks", ["ascii", "16-colours", "notes-and-lost"])
-def test_looks(snap_compare: SnapCompare, looks: str) -> None:
-    app = dashboard(
-        FakeSource(), Options(ascii_only=looks == "ascii"), color_system="standard" if looks == "16-colours" else "256"
-    )
-    noted = looks == "notes-and-lost"
-    notes = ("processes of other users are not known: start with sudo", "other") if noted else ()
-
-    async def prepare(pilot: Pilot[int]) -> None:
-        last = snapshot(120, interfaces=host(120), lost_packets=17 * noted, notes=notes)
-        await rush(app, pilot, [*host_until(120), last])
-
-    assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)
+        golden(app)
 
 
 async def test_order_physical_first_loopback_last() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
         await take(app, pilot, *host_until(2))
-        names = [line.split()[0] for line in (await rows(app, pilot))[1:]]
-        assert names == ["eth0", "eth1", "docker0", "veth1a2b3c4", "wg0", "lo"]
+        assert await names(app, pilot) == ["Σ physical", "eth0", "eth1", "▾ docker0", "  veth1a2b3c4", "wg0", "lo"]
 
 
 async def test_cells() -> None:
@@ -122,7 +138,7 @@ async def test_cells() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         busy = interface(rx_bytes=125_000_000, tx_bytes=0, rx_packets=90_000, tx_packets=0, rx_dropped=3)
         await take(app, pilot, snapshot(1, interfaces=[busy], interval=2.0), snapshot(2, interfaces=[busy]))
-        expected = "eth0 up physical 1Gb 1.00Gb 0b 100% 90.0k 0 0 6"
+        expected = "eth0 up physical 1Gb 1.00Gb 0b 100! 0% 90.0k 0 0 6!"
         assert (await rows(app, pilot))[1].split() == expected.split()
 
 
@@ -131,7 +147,7 @@ async def test_baseline_and_reset_are_not_zero() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         unknown = interface(rx_bytes=None, tx_bytes=None, rx_packets=None, tx_packets=None)
         await take(app, pilot, snapshot(0, interfaces=[unknown]))
-        expected = "eth0 up physical 1Gb – – – – – 0 0"
+        expected = "eth0 up physical 1Gb – – – – – – 0 0"
         assert (await rows(app, pilot))[1].split() == expected.split()
 
 
@@ -141,8 +157,8 @@ async def test_states() -> None:
         states = ["up", "down", "unknown", "lowerlayerdown", "dormant", "odd"]
         some = [interface(f"eth{i}", i + 2, state=state) for i, state in enumerate(states)]
         await take(app, pilot, snapshot(1, interfaces=some))
-        shown = [line.split()[1] for line in (await rows(app, pilot))[1:7]]
-        assert shown == ["up", "down", "unkn", "lower", "dorm", "odd"]
+        shown = [line.split()[1] for line in (await rows(app, pilot))[2:8]]
+        assert shown == ["up", "down", "unkn", "lowr", "dorm", "odd"]
 
 
 async def test_first_look_goes_to_the_busiest_and_stays() -> None:
@@ -162,27 +178,39 @@ async def test_sorting() -> None:
     async with app.run_test(size=(120, 24)) as pilot:
         await take(app, pilot, *host_until(3))
 
-        async def names() -> list[str]:
-            return [line.split()[0] for line in (await rows(app, pilot))[1:]]
-
         await pilot.press("r")
-        assert (await names())[0] == "eth0"
+        assert (await names(app, pilot))[1] == "eth0"
         await pilot.press("R")
-        assert (await names())[-1] == "eth0"
+        assert (await names(app, pilot))[-1] == "eth0"
         await pilot.press("T")
-        assert (await names())[0] == "eth0"
+        assert (await names(app, pilot))[1] == "eth0"
         await pilot.press("T")
-        assert await names() == ["eth0", "eth1", "docker0", "veth1a2b3c4", "wg0", "lo"]
+        assert (await names(app, pilot))[1:] == ["eth0", "eth1", "▾ docker0", "  veth1a2b3c4", "wg0", "lo"]
         await pilot.click("#interface-table", offset=(2, 0))
-        assert await names() == ["docker0", "eth0", "eth1", "lo", "veth1a2b3c4", "wg0"]
+        assert (await names(app, pilot))[1:] == ["▾ docker0", "  veth1a2b3c4", "eth0", "eth1", "lo", "wg0"]
         assert (await rows(app, pilot))[0].startswith("Interface▲")
+
+
+async def test_every_column_sorts() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(200, 24)) as pilot:
+        await take(app, pilot, *host_until(3))
+        table = app.main_screen.query_one(LineTable)
+        seen: list[str] = []
+        for _ in table.model.columns:
+            await pilot.press("c")
+            title = (await rows(app, pilot))[0]
+            seen.append(title)
+        assert len(set(seen)) == len(seen)
+        await pilot.press("C")
+        assert len(await names(app, pilot)) == 7
 
 
 async def test_selection_of_the_command_line() -> None:
     app = dashboard(FakeSource(), Options(interfaces=InterfaceSelection(("eth*",))))
     async with app.run_test(size=(80, 24)) as pilot:
         await take(app, pilot, *host_until(2))
-        assert [line.split()[0] for line in (await rows(app, pilot))[1:] if line] == ["eth0", "eth1"]
+        assert [line.split()[0] for line in (await rows(app, pilot))[1:] if line] == ["Σ", "eth0", "eth1"]
 
 
 async def test_nothing_matches() -> None:
@@ -227,7 +255,115 @@ async def test_a_faulty_counter_is_counted_since_the_start() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
         await take(app, pilot, *(snapshot(t, interfaces=[interface(tx_errors=2, rx_errors=None)]) for t in range(1, 4)))
-        assert (await rows(app, pilot))[1].split()[-2:] == ["6", "0"]
+        assert (await rows(app, pilot))[1].split()[-2:] == ["6!", "0"]
+
+
+async def test_folding() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        few = [interface("br0", 2, kind="bridge"), interface("eth0", 3, master="br0")]
+        few += [interface(f"veth{i}", 10 + i, kind="veth", master="br0") for i in range(3)]
+        await take(app, pilot, snapshot(1, interfaces=few))
+        table = app.main_screen.query_one(LineTable)
+        unfolded = ["▾ br0", "    eth0", "    veth0", "    veth1", "    veth2"]
+        assert await names(app, pilot) == unfolded
+        table.select((11, "veth1"))
+        await pilot.press("e")
+        assert await names(app, pilot) == ["▸ br0 +3", "    eth0"]
+        assert table.cursor_key == (2, "br0")
+        await pilot.press("e")
+        assert await names(app, pilot) == unfolded
+        await pilot.press("E")
+        assert await names(app, pilot) == ["▸ br0 +3", "    eth0"]
+        await pilot.press("E")
+        assert await names(app, pilot) == unfolded
+        table.select((3, "eth0"))
+        crowd = [*few[:2], *(interface(f"veth{i}", 10 + i, kind="veth", master="br0") for i in range(30))]
+        await take(app, pilot, snapshot(2, interfaces=crowd))
+        assert len(await names(app, pilot)) == 32
+
+
+async def test_many_are_folded_at_first() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        crowd = [interface("br0", 2, kind="bridge")]
+        crowd += [interface(f"veth{i}", 10 + i, kind="veth", master="br0") for i in range(300)]
+        await take(app, pilot, snapshot(1, interfaces=crowd))
+        assert await names(app, pilot) == ["▸ br0 +300"]
+        await pilot.press("e")
+        assert len(await names(app, pilot)) == 301
+
+
+async def test_the_sum_counts_a_transfer_once_and_has_a_graph() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 24)) as pilot:
+        await take(app, pilot, *host_until(4))
+        table = app.main_screen.query_one(LineTable)
+        assert table.select((-1, "Σ physical"))
+        await pilot.pause()
+        total = host(3)[1]
+        series = app.state.histories.interfaces.series(-1, "Σ physical")
+        assert series is not None
+        assert series.rx.current == total.rx_bytes
+        assert app.main_screen.query_one("#interface-facts", TextLine).text.startswith(" Σ physical  up, 2 links")
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.main_screen.view is not None and app.main_screen.view.view_id == "processes")
+        assert app.state.scope == Scope()
+
+
+async def test_graph_scales() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await take(app, pilot, *[snapshot(tick, interfaces=[interface()]) for tick in range(4)])
+        graph = app.main_screen.query_one("#interface-graph", AreaGraph)
+
+        def shown() -> tuple[str, str]:
+            return graph.render_line(0).text.split("│")[0].strip(), graph.render_line(
+                graph.size.height - 1
+            ).text.split()[0]
+
+        assert shown() == ("10.0Mb", "auto")
+        await pilot.press("m")
+        assert shown() == ("1.00Gb", "=speed")
+        await pilot.press("m")
+        assert shown() == ("1.00Gb", "fixed")
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        assert shown() == ("200Mb", "fixed")
+        await pilot.press("right_square_bracket")
+        assert shown() == ("500Mb", "fixed")
+        await pilot.press("m")
+        assert shown() == ("10.0Mb", "auto")
+
+
+async def test_graph_spans() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await rush(app, pilot, host_until(400))
+        graph = app.main_screen.query_one("#interface-graph", AreaGraph)
+        axes = []
+        for _ in range(4):
+            await pilot.press("t")
+            axes.append(graph.render_line(graph.size.height - 1).text.split()[1])
+        assert axes == ["-45s", "-4m", "-10m", "-1m30s"]
+
+
+async def test_several_graphs_around_the_cursor() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        many = [interface(f"eth{i}", i + 2) for i in range(12)]
+        await take(app, pilot, snapshot(1, interfaces=many), snapshot(2, interfaces=many))
+        await pilot.press("a")
+
+        def titles() -> list[str]:
+            slots = [slot for slot in app.main_screen.query(GraphSlot) if slot.display]
+            return [slot.query_one(TextLine).text.split()[0] for slot in slots]
+
+        await settle(pilot, lambda: len(titles()) == 4)
+        await pilot.press("end")
+        await settle(pilot, lambda: titles()[-1] == "›eth11")
+        await pilot.press("a")
+        await pilot.pause()
+        assert app.main_screen.query_one("#interface-large").display
 
 
 def test_measures_are_of_the_wire_in_every_mode() -> None:

@@ -64,27 +64,51 @@ class AreaGraph(Widget):
         self._tx: Sequence[float] = ()
         self._times: Sequence[float] = ()
         self._units = Units()
+        self._span_seconds: float | None = None
+        self._fixed_top: float | None = None
+        self._word = ""
         self._rx_scale = Scale()
         self._tx_scale = Scale()
         self._lines: list[Strip] = []
         self._drawn_for = Size()
 
-    def show(self, rx: Sequence[float], tx: Sequence[float], *, times: Sequence[float], units: Units) -> None:
+    def show(
+        self,
+        rx: Sequence[float],
+        tx: Sequence[float],
+        *,
+        times: Sequence[float],
+        units: Units,
+        span_seconds: float | None = None,
+        top: float | None = None,
+        word: str = "",
+    ) -> None:
         """Draws rates in bytes per second, the oldest first; NaN leaves a gap.
 
-        `times`: seconds of any clock, one per sample. Old samples that have no room are not drawn. Lines that look as
+        `times`: seconds of any clock, one per sample. `span_seconds`: what the width stands for, each column being the
+        mean of its time; None: one sample a column, and old ones that have no room are not drawn. `top`: of both
+        scales, what is above is cut; None: as the samples need it. `word`: stands below the axis. Lines that look as
         before are not drawn again.
         """
         self._rx, self._tx, self._times, self._units = rx, tx, times, units
+        self._span_seconds, self._fixed_top, self._word = span_seconds, top, word
         before, size_before = self._lines, self._drawn_for
         self._draw()
         if not before or size_before != self._drawn_for:
             self.refresh()
             return
-        width = self.size.width
-        changed = [Region(0, y, width, 1) for y, line in enumerate(self._lines) if line != before[y]]
+        changed: list[Region] = []
+        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+            if old != new:
+                start, end = _changed_span(old.text, new.text)
+                changed.append(Region(start, y, end - start, 1))
         if changed:
             self.refresh(*changed)
+
+    @property
+    def top(self) -> float:
+        """The higher of both scales' tops, in bytes per second."""
+        return self._fixed_top or max(self._rx_scale.top, self._tx_scale.top)
 
     def reset_scale(self) -> None:
         """Forgets the scales: the next samples are of something else."""
@@ -115,19 +139,33 @@ class AreaGraph(Widget):
         if width <= LABEL_CELLS or height < 2:
             return [Strip.blank(width, self.rich_style)] * height
         room = halves(height)
-        capacity = self.capacity
-        rx, tx = (_last(samples, capacity) for samples in (self._rx, self._tx))
+        rx, tx, times = self._columns()
         lines = self._half(rx, self._rx_scale, room.rx, upwards=True)
         lines += self._half(tx, self._tx_scale, room.tx, upwards=False)
         if room.axis:
-            lines.append(self._time_axis(width, capacity))
+            lines.append(self._time_axis(width, times))
         return lines
+
+    def _columns(self) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+        """Both rates and the time of each column of dots."""
+        capacity = self.capacity
+        if self._span_seconds is None or not self._times or capacity < 2:
+            rx, tx = (_last(samples, capacity) for samples in (self._rx, self._tx))
+            return rx, tx, _last_times(self._times, capacity)
+        import numpy as np  # too slow for the first paint, which has no samples
+
+        from netdash.model.resample import column_times, resample
+
+        times = np.asarray(self._times, np.float64)
+        ends = column_times(float(times[-1]), self._span_seconds, capacity)
+        rx, tx = (resample(times, np.asarray(samples, np.float32), ends).tolist() for samples in (self._rx, self._tx))
+        return rx, tx, ends.tolist()
 
     def _half(self, samples: Sequence[float], scale: Scale, rows: int, *, upwards: bool) -> list[Strip]:
         """The lines of one direction from top to bottom."""
         palette = palette_of(self.app)
         ascii_only = palette.ascii_only
-        top = scale.fit(max((v for v in samples if v == v), default=0.0), self._units)
+        top = self._fixed_top or scale.fit(max((v for v in samples if v == v), default=0.0), self._units)
         levels = [_level(v, top, rows * _DOTS) for v in samples]
         gradient = palette.rx_gradient if upwards else palette.tx_gradient
         label_style = self.rich_style + palette.tones[Tone.RX if upwards else Tone.TX]
@@ -165,11 +203,12 @@ class AreaGraph(Widget):
             return self._units.rate(top / 2)
         return "0" if upwards and distance == 0 and rows >= 3 else ""
 
-    def _time_axis(self, width: int, capacity: int) -> Strip:
+    def _time_axis(self, width: int, times: Sequence[float]) -> Strip:
         palette = palette_of(self.app)
         per_cell = 1 if palette.ascii_only else 2
-        labels = time_labels(_last_times(self._times, capacity), per_cell, width - LABEL_CELLS)
-        return Strip([Segment(" " * LABEL_CELLS + labels, self.rich_style + palette.tones[Tone.DIM])], width)
+        labels = time_labels(times, per_cell, width - LABEL_CELLS)
+        text = fit(self._word, LABEL_CELLS - 1, "right", ascii_only=palette.ascii_only) + " " + labels
+        return Strip([Segment(text, self.rich_style + palette.tones[Tone.DIM])], width)
 
 
 def _level(value: float, top: float, levels: int) -> int:
@@ -187,3 +226,13 @@ def _last(samples: Sequence[float], count: int) -> list[float]:
 
 def _last_times(times: Sequence[float], count: int) -> Sequence[float]:
     return times[-count:] if count else ()
+
+
+def _changed_span(before: str, now: str) -> tuple[int, int]:
+    """First cell and end of where two lines of a graph differ: every character is one cell wide. Equal texts, whose
+    colours differ, do so everywhere."""
+    if before == now or len(before) != len(now):
+        return 0, len(now)
+    start = next(i for i, (a, b) in enumerate(zip(before, now, strict=True)) if a != b)
+    end = next(i for i, (a, b) in enumerate(zip(reversed(before), reversed(now), strict=True)) if a != b)
+    return start, len(now) - end

@@ -27,12 +27,33 @@ def round_up(value: float, *, iec: bool) -> float:
         unit *= step
 
 
+def next_top(top_bytes: float, step: int, units: Units) -> float:
+    """A round top in bytes per second: not below `top_bytes` (0), the next larger one (1) or the next smaller one (-1)
+    of 1, 2, 5, 10, 20, ... in the unit shown."""
+    factor = 8.0 if units.bits else 1.0
+    base = 1024.0 if units.iec else 1000.0
+    rounds = [digit * ten * base**power for power in range(1, 6) for ten in (1, 10, 100) for digit in (1, 2, 5)]
+    value = top_bytes * factor
+    if step > 0:
+        chosen = next((each for each in rounds if each > value * 1.001), rounds[-1])
+    elif step < 0:
+        chosen = next((each for each in reversed(rounds) if each < value * 0.999), rounds[0])
+    else:
+        chosen = next((each for each in rounds if each >= value * 0.999), rounds[-1])
+    return chosen / factor
+
+
 class Scale:
     """The top of an axis. It grows at once and shrinks late, so that it does not flutter."""
 
     def __init__(self) -> None:
         self._top = 0.0
         self._units: Units | None = None
+
+    @property
+    def top(self) -> float:
+        """Top of the axis in bytes per second, as `fit` gave it last; 0.0 before that."""
+        return self._top
 
     def fit(self, peak_bytes: float, units: Units) -> float:
         """Top of the axis in bytes per second for samples up to `peak_bytes`."""

@@ -50,6 +50,7 @@ def interface(name: str = "eth0", index: int = 2, **figures: int | None) -> Inte
         mac=None,
         addresses=(),
         master=None,
+        parent=None,
         **values,
     )
 

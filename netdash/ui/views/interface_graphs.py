@@ -1,0 +1,133 @@
+"""The graphs of the Interfaces view: one interface large, or several below each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from netdash.model.units import Units
+from netdash.ui.theme import Tone
+from netdash.ui.views.interface_rows import InterfaceRow, RowKey
+from netdash.ui.widgets.area_graph import AreaGraph
+from netdash.ui.widgets.text_line import Part, TextLine
+
+SLOT_LINES: Final = 5
+"""Least lines of one of several graphs, with its title."""
+_MOST_SLOTS: Final = 8
+
+SPANS_SECONDS: Final = (None, 60, 300, 900)
+"""What a graph's width can be; None: one interval a column, as far back as that goes."""
+
+
+class ScaleMode(StrEnum):
+    """What the top of a graph is."""
+
+    AUTO = "auto"
+    SPEED = "=speed"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSettings:
+    """How the user wants the graphs."""
+
+    scale: ScaleMode = ScaleMode.AUTO
+    fixed_top: float = 0.0
+    """Bytes per second; for `ScaleMode.FIXED`."""
+    span_seconds: int | None = None
+
+    def top(self, row: InterfaceRow) -> float | None:
+        """The top of an interface's graph in bytes per second; None: as its samples need it."""
+        if self.scale is ScaleMode.FIXED:
+            return self.fixed_top
+        speed = row.interface.speed_bps
+        return speed / 8 if self.scale is ScaleMode.SPEED and speed else None
+
+    def word(self, row: InterfaceRow) -> str:
+        """The scale in a word: "auto" also where the speed is not known."""
+        return ScaleMode.AUTO.value if self.top(row) is None else self.scale.value
+
+
+def draw_graph(graph: AreaGraph, row: InterfaceRow | None, units: Units, settings: GraphSettings) -> None:
+    """Lets `graph` show an interface."""
+    series = row.series if row else None
+    if row is None or series is None:
+        graph.show((), (), times=(), units=units)
+        return
+    graph.show(
+        series.rx_rates.tolist(),
+        series.tx_rates.tolist(),
+        times=series.samples["time"].tolist(),
+        units=units,
+        span_seconds=settings.span_seconds,
+        top=settings.top(row),
+        word=settings.word(row),
+    )
+
+
+class GraphSlot(Vertical):
+    """One of several graphs: a title with the figures, and a small graph."""
+
+    DEFAULT_CSS = """
+    GraphSlot { height: 1fr; width: 1fr; }
+    GraphSlot TextLine { background: $panel; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._key: RowKey | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title and graph."""
+        yield TextLine()
+        yield AreaGraph()
+
+    def show(self, row: InterfaceRow, units: Units, settings: GraphSettings, *, chosen: bool) -> None:
+        """Draws an interface; `chosen`: it is the one under the cursor."""
+        graph = self.query_one(AreaGraph)
+        if row.key != self._key:
+            graph.reset_scale()
+            self._key = row.key
+        name: Part = (f"{'›' if chosen else ' '}{row.interface.name} ", Tone.ACCENT if chosen else Tone.NORMAL)
+        parts: list[Part] = [name, (f" {row.interface.state} ", Tone.DIM)]
+        series = row.series
+        for mark, tone, figures in (
+            ("▼", Tone.RX, series.rx if series else None),
+            ("▲", Tone.TX, series.tx if series else None),
+        ):
+            if figures is not None:
+                parts.append((f" {mark} {units.rate_per_second(figures.current)}", tone))
+                rest = f"avg {units.rate(figures.average)} max {units.rate(figures.maximum)}"
+                parts.append((f" {rest} {units.volume(figures.total_bytes)} ", Tone.DIM))
+        self.query_one(TextLine).show(parts)
+        draw_graph(graph, row, units, settings)
+
+
+class GraphStack(Vertical):
+    """Graphs of several interfaces, as many as have room."""
+
+    DEFAULT_CSS = """
+    GraphStack { height: 1fr; width: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """All slots; those that are not needed are not displayed."""
+        for _ in range(_MOST_SLOTS):
+            yield GraphSlot()
+
+    def show(self, rows: Sequence[InterfaceRow], chosen: RowKey | None, units: Units, settings: GraphSettings) -> None:
+        """Draws those of `rows` around the chosen one."""
+        slots = list(self.query(GraphSlot))
+        room = max(1, min(len(slots), self.size.height // SLOT_LINES))
+        index = next((i for i, row in enumerate(rows) if row.key == chosen), 0)
+        first = max(0, min(index - room // 2, len(rows) - room))
+        shown = rows[first : first + room]
+        for number, slot in enumerate(slots):
+            slot.display = number < len(shown)
+            if number < len(shown):
+                slot.show(shown[number], units, settings, chosen=shown[number].key == chosen)
