@@ -1,4 +1,4 @@
-"""The collector's end of the socket pair: the newest snapshot goes out, commands come in."""
+"""The collector's end of the socket pair: the newest snapshot and watched packets go out, commands come in."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from netdash.collector.messages import (
     Kind,
     decode_command,
     decode_header,
+    encode_delivery,
     encode_frame,
 )
 from netdash.model.codec import encode_snapshot
 from netdash.model.merge import merge
+from netdash.model.packets import PacketDelivery, join_deliveries
 from netdash.model.snapshot import Snapshot
 
-_READ_BYTES: Final = 4096
+_READ_BYTES: Final = 1 << 16
 
 
 class SnapshotChannel:
@@ -39,6 +41,7 @@ class SnapshotChannel:
         self._incoming = bytearray()
         self._outgoing = memoryview(b"")
         self._pending: Snapshot | None = None
+        self._packets: PacketDelivery | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -47,6 +50,12 @@ class SnapshotChannel:
     def send(self, snapshot: Snapshot) -> None:
         """Hands over a snapshot; the baseline is never merged away, since nothing comes before it."""
         self._pending = snapshot if self._pending is None else merge(self._pending, snapshot)
+        if self._idle.is_set():
+            self._next()
+
+    def send_packets(self, delivery: PacketDelivery) -> None:
+        """Hands over watched packets; while the reader is busy, at most a second's of them wait."""
+        self._packets = delivery if self._packets is None else join_deliveries(self._packets, delivery)
         if self._idle.is_set():
             self._next()
 
@@ -70,6 +79,9 @@ class SnapshotChannel:
         if self._pending is not None and not self._closed:
             pending, self._pending = self._pending, None
             self._start(encode_frame(Kind.SNAPSHOT, encode_snapshot(pending)))
+        elif self._packets is not None and not self._closed:
+            packets, self._packets = self._packets, None
+            self._start(encode_delivery(packets))
 
     def _start(self, frame: bytes) -> None:
         self._outgoing = memoryview(frame)

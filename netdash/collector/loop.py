@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 
 from netdash.collector.channel import SnapshotChannel
 from netdash.collector.clock import IntervalClock
 from netdash.collector.layers import Layers
-from netdash.collector.messages import Command, Kind, SetInterval, Stop
+from netdash.collector.messages import Command, Kind, SetInterval, Stop, WatchPackets
+from netdash.collector.packet_watcher import PacketWatcher
 from netdash.collector.poller import Collector
 from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, Options
 
@@ -34,6 +36,8 @@ async def collect(
     def obey(command: Command) -> None:
         if isinstance(command, SetInterval):
             clock.set_interval(_clamped(command.seconds))
+        elif isinstance(command, WatchPackets):
+            watcher.ask(command.number, command.watch)
         elif isinstance(command, Stop):
             stopping.set()
             clock.wake()
@@ -42,16 +46,26 @@ async def collect(
         gone.set()
         clock.wake()
 
+    async def take_snapshot() -> None:
+        snapshot = await collector.snapshot()
+        channel.send(snapshot)
+        watcher.refresh(snapshot)
+
     channel = SnapshotChannel(connection, obey, lose)
+    watcher = PacketWatcher(collector.layers.counter, channel.send_packets)
+    watching = asyncio.create_task(watcher.run())
     try:
-        channel.send(await collector.snapshot())
+        await take_snapshot()
         while not (stopping.is_set() or gone.is_set()):
             if await clock.tick():
-                channel.send(await collector.snapshot())
+                await take_snapshot()
         if not gone.is_set():
-            channel.send(await collector.snapshot())
+            await take_snapshot()
             await channel.finish(Kind.END)
     finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
         channel.close()
         await collector.close()
 

@@ -11,11 +11,14 @@ from typing import Final
 
 import msgspec
 
+from netdash.model.packets import PacketDelivery, PacketWatch
+
 _HEADER: Final = struct.Struct("<IB")
 HEADER_BYTES: Final = _HEADER.size
 
 MAX_FRAME_BYTES: Final = 1 << 30
-MAX_COMMAND_BYTES: Final = 4096
+MAX_COMMAND_BYTES: Final = 1 << 18
+"""A watch of as many flows as there may be."""
 
 
 class Kind(IntEnum):
@@ -29,6 +32,8 @@ class Kind(IntEnum):
     """Empty: the collector ends as asked."""
     COMMAND = 4
     """An encoded command, towards the collector."""
+    PACKETS = 5
+    """An encoded packet delivery (netdash.model.packets)."""
 
 
 class FrameError(ValueError):
@@ -62,9 +67,18 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
     """The end: one last snapshot, then `Kind.END`."""
 
 
-Command = SetInterval | Stop
+class WatchPackets(msgspec.Struct, frozen=True, tag=True):
+    """Deliver these packets from now on, instead of those asked for before; None: no packets any more."""
+
+    number: int
+    """Comes back in each delivery."""
+    watch: PacketWatch | None
+
+
+Command = SetInterval | Stop | WatchPackets
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
+_DELIVERIES: Final = msgspec.msgpack.Decoder(PacketDelivery)
 _DECODER: Final = msgspec.msgpack.Decoder(Command)
 
 
@@ -80,3 +94,16 @@ def decode_command(body: bytes) -> Command:
     except (msgspec.DecodeError, ValueError) as error:
         raise FrameError(f"not a command: {error}") from error
     return command
+
+
+def encode_delivery(delivery: PacketDelivery) -> bytes:
+    """A whole frame."""
+    return encode_frame(Kind.PACKETS, _ENCODER.encode(delivery))
+
+
+def decode_delivery(body: bytes) -> PacketDelivery:
+    """The inverse, of a frame's body. Raises FrameError."""
+    try:
+        return _DELIVERIES.decode(body)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise FrameError(f"not a packet delivery: {error}") from error

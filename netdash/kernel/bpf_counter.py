@@ -33,8 +33,11 @@ from netdash.kernel.bpf import (
 from netdash.kernel.bpf_map import BpfMap, possible_cpus
 from netdash.kernel.capabilities import has
 from netdash.kernel.packet_socket import bind_to_all_interfaces
+from netdash.kernel.packet_tap import PacketTap
 from netdash.kernel.programs import Artefact, load_artefact
 from netdash.kernel.raw_flow import FLAG_OVERFLOW, FLOW_KEY, FLOW_VALUE, SIZE_BUCKETS, SIZE_COUNTS, RawCounts
+from netdash.kernel.watch_filter import WATCH_KEY, WatchFilter
+from netdash.model.packets import PacketBudget, WatchedPacket
 
 DEFAULT_MAX_FLOWS = 131072
 """Two tables of this many flows take 40 MB of kernel memory."""
@@ -46,6 +49,11 @@ _SIZE_KEY = np.dtype([("ifindex", "<u4"), ("outgoing", "u1"), ("bucket", "u1"), 
 """The key of the maps `sizes_*`."""
 
 _CONTROL_KEY = bytes(4)
+
+_CONTROL = struct.Struct("<7Q")
+"""`struct control`: which set of maps is written, 0, then `struct watch` of flows_watch.bpf.h."""
+
+_NO_WATCH = (0, 0, 0, 0, 0)
 
 _REST_ROW = (struct.pack("<10xH36x", FLAG_OVERFLOW), bytes(FLOW_VALUE.itemsize))
 """Key and value that the program expects in each overflow map: where packets go when even that is full."""
@@ -125,10 +133,17 @@ class BpfPacketCounter:
         self._program = program
         self._maps = maps
         self._active = 0
+        self._tap = PacketTap(packet_socket)
+        self._watch = _NO_WATCH
+        self._budget = PacketBudget(time.monotonic())
         self._ended: int | None = None
         """The set of maps that `switch` took out of use and `drain` has not emptied yet."""
         self._lock = threading.Lock()
-        """Held while a worker thread uses the maps' descriptors."""
+        """Held while a worker thread uses the descriptors of the maps that are drained."""
+        self._watch_lock = threading.Lock()
+        """Held while a worker thread uses the socket's queue or the map of watched keys."""
+        self._control_lock = threading.Lock()
+        """Held for one update of the map `control`."""
         for overflow in ("overflow_0", "overflow_1"):
             maps[overflow].update(*_REST_ROW)
 
@@ -170,9 +185,8 @@ class BpfPacketCounter:
         """
         with _explained("switching flow tables"):
             if self._ended is None:
-                self._maps["control"].update(_CONTROL_KEY, struct.pack("<QQ", 1 - self._active, 0))
-                self._ended = self._active
-                self._active = 1 - self._active
+                self._set_control(1 - self._active, self._watch)
+                self._ended = 1 - self._active
         return time.monotonic_ns()
 
     async def drain(self) -> RawCounts:
@@ -204,6 +218,52 @@ class BpfPacketCounter:
             self._ended = None
         return RawCounts(keys, values, sizes, lost_packets=0)
 
+    def watch(self, wanted: WatchFilter | None) -> None:
+        """From now on the packets of this filter can be fetched, of no filter none. Some µs for each watched key: to be
+        called in a thread. Raises as `switch`."""
+        with self._watch_lock, _explained("watching packets"):
+            if wanted is None:
+                self._set_control(None, _NO_WATCH)
+                self._tap.stop()
+                return
+            if self._watch[0] != wanted.snap_bytes:
+                self._set_control(None, _NO_WATCH)
+                self._tap.start(wanted.snap_bytes)
+            self._replace_watched(wanted.keys)
+            limits = (wanted.snap_bytes, wanted.ifindex, int(wanted.everything), wanted.flow_bits, wanted.port_bits)
+            self._set_control(None, limits)
+
+    def fetch_packets(self) -> tuple[list[WatchedPacket], int]:
+        """Packets of the watch since the last call, at most as many as the limits of model.packets allow; how many
+        more there were. May take milliseconds: to be called in a thread."""
+        with self._watch_lock:
+            self._budget.fill(time.monotonic())
+            return self._tap.read(self._budget)
+
+    def _set_control(self, active: int | None, watch: tuple[int, int, int, int, int]) -> None:
+        """`active` None: as it is."""
+        with self._control_lock:
+            self._active = self._active if active is None else active
+            self._watch = watch
+            self._maps["control"].update(_CONTROL_KEY, _CONTROL.pack(self._active, 0, *watch))
+
+    def _replace_watched(self, keys: bytes) -> None:
+        """Where both fit, new keys first, so that what stays watched is not missed in between."""
+        watched = self._maps["watched"]
+        wanted = {keys[start : start + WATCH_KEY.itemsize] for start in range(0, len(keys), WATCH_KEY.itemsize)}
+        known = set(watched.keys())
+        obsolete = known - wanted
+        if len(known | wanted) > watched.definition.max_entries:
+            self._delete_watched(obsolete)
+            obsolete = set()
+        for key in wanted - known:
+            watched.update(key, bytes(8))
+        self._delete_watched(obsolete)
+
+    def _delete_watched(self, keys: set[bytes]) -> None:
+        for key in keys:
+            self._maps["watched"].delete(key)
+
     def run_statistics(self) -> RunStatistics:
         """Runs of the program and their time, for measurements (sysctl kernel.bpf_stats_enabled)."""
         with _explained("run statistics"):
@@ -211,7 +271,7 @@ class BpfPacketCounter:
 
     def close(self) -> None:
         """Frees socket, program and maps."""
-        with self._lock:
+        with self._lock, self._watch_lock:
             self._ended = None
             self._socket.close()
             self._program.close()

@@ -175,6 +175,15 @@ class BpfMap:
             raise
         return following.raw
 
+    def keys(self) -> list[bytes]:
+        """All keys of a map that nobody else changes, one system call each. Raises BpfError."""
+        found: list[bytes] = []
+        key = self.next_key(None)
+        while key is not None:
+            found.append(key)
+            key = self.next_key(key)
+        return found
+
     def drain(self, key_type: np.dtype[np.void], value_type: np.dtype[np.void]) -> Drained:
         """Moves everything out of a hash map into (keys, values), each a 1-d array of the given dtype.
 

@@ -24,6 +24,7 @@ from netdash.kernel.byte_windows import load_headers
 from netdash.kernel.packet_parser import ETHERTYPE_QINQ, ETHERTYPE_VLAN, PacketBatch
 from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.raw_flow import VLAN_PRESENT
+from netdash.model.packets import WatchedPacket, link_of_device
 
 SOL_PACKET = 263
 PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, PACKET_VNET_HDR = 5, 6, 10, 15
@@ -59,10 +60,11 @@ _PACKET_HEADER = np.dtype(
             "vlan_control",
             "ethertype",
             "ifindex",
+            "hardware_type",
             "packet_type",
         ],
-        "formats": ["u4", "u4", "u4", "u4", "u4", "u2", "u2", "u4", ">u2", "u4", "u1"],
-        "offsets": [4, 8, 12, 16, 20, 24, 26, 32, 50, 52, 58],
+        "formats": ["u4", "u4", "u4", "u4", "u4", "u2", "u2", "u4", ">u2", "u4", "u2", "u1"],
+        "offsets": [4, 8, 12, 16, 20, 24, 26, 32, 50, 52, 56, 58],
         "itemsize": 60,
     }
 )
@@ -85,6 +87,8 @@ class PacketRing:
         self._block_count = ring_bytes // BLOCK_BYTES
         self._next_block = 0
         self._unreleased: list[int] = []
+        self._records: NDArray[np.int64] = np.empty(0, np.int64)
+        """Byte offset of each packet's record in the last batch."""
         self.newest_ns = time.monotonic_ns()
         """CLOCK_MONOTONIC time of the newest packet that was read."""
 
@@ -113,7 +117,7 @@ class PacketRing:
     @classmethod
     def _set_up(cls, ring_socket: socket.socket, ring_bytes: int) -> Self:
         notes: list[str] = []
-        _attach_snap_filter(ring_socket)
+        _attach_snap_filter(ring_socket, SNAP_BYTES)
         ring_socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         has_vnet_header = True
         try:
@@ -154,6 +158,28 @@ class PacketRing:
             self._unreleased.append(self._next_block)
             self._next_block = (self._next_block + 1) % self._block_count
         return self._describe(np.concatenate(chains)) if chains else None
+
+    def packets_at(self, rows: NDArray[np.intp], most_bytes: int) -> list[WatchedPacket]:
+        """Copies of packets of the last batch, by their rows in it; at most `most_bytes` of each."""
+        records = self._records[rows]
+        header = load_headers(self._bytes, records, np.full(len(records), _PACKET_HEADER.itemsize), _PACKET_HEADER)
+        starts = records + header["link_offset"]
+        return [
+            WatchedPacket(
+                time_ns=int(row["seconds"]) * 1_000_000_000 + int(row["nanoseconds"]),
+                ifindex=int(row["ifindex"]),
+                packet_type=int(row["packet_type"]),
+                length=int(row["skb_bytes"]),
+                data=self._bytes[start : start + min(int(row["snap_bytes"]), most_bytes)].tobytes(),
+                vlan=int(tag),
+                link=link_of_device(int(row["hardware_type"])),
+            )
+            for row, start, tag in zip(header, starts.tolist(), _tags(header), strict=True)
+        ]
+
+    def keep_bytes(self, snap_bytes: int) -> None:
+        """Of each packet that arrives from now on, but never less than counting needs."""
+        _attach_snap_filter(self._socket, max(snap_bytes, SNAP_BYTES))
 
     def release(self) -> None:
         """Hands the blocks of the last `read` back to the kernel."""
@@ -197,13 +223,13 @@ class PacketRing:
         valid = (header["status"] & TP_STATUS_USER) != 0
         if not valid.all():
             records, header = records[valid], header[valid]
+        self._records = records
         ethertype = header["ethertype"].astype(np.uint16)
         link_offset = header["link_offset"].astype(np.int64)
         # For tagged frames sent through packet sockets the kernel's network offset is behind the tags
         # (packet_parse_headers in net/packet/af_packet.c), elsewhere before them; a tag implies an Ethernet header.
         in_band_tag = (ethertype == ETHERTYPE_VLAN) | (ethertype == ETHERTYPE_QINQ)
         link_bytes = np.where(in_band_tag, ETHERNET_HEADER_BYTES, header["network_offset"] - link_offset)
-        tagged = (header["status"] & TP_STATUS_VLAN_VALID) != 0
         return PacketBatch(
             buffer=self._bytes,
             network_offset=records + link_offset + link_bytes,
@@ -213,7 +239,7 @@ class PacketRing:
             ethertype=ethertype,
             packet_type=header["packet_type"],
             ifindex=header["ifindex"],
-            vlan=np.where(tagged, VLAN_PRESENT | (header["vlan_control"] & 0xFFF), 0).astype(np.uint16),
+            vlan=_tags(header),
             gso_size=self._gso_size(records + link_offset),
             time_ns=self._monotonic_ns(header),
         )
@@ -233,6 +259,12 @@ class PacketRing:
         self.newest_ns = int(times.max(initial=self.newest_ns))
         clipped: NDArray[np.uint64] = times.astype(np.uint64)
         return clipped
+
+
+def _tags(header: NDArray[np.void]) -> NDArray[np.uint16]:
+    tagged = (header["status"] & TP_STATUS_VLAN_VALID) != 0
+    tags: NDArray[np.uint16] = np.where(tagged, VLAN_PRESENT | (header["vlan_control"] & 0xFFF), 0).astype(np.uint16)
+    return tags
 
 
 def _wall_clock_offset_ns() -> int:
@@ -260,8 +292,8 @@ def _request_ring(ring_socket: socket.socket, ring_bytes: int) -> int:
             return ring_bytes
 
 
-def _attach_snap_filter(ring_socket: socket.socket) -> None:
-    # `ret #SNAP_BYTES`: every packet, its first bytes (struct sock_filter, struct sock_fprog).
-    instruction = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, SNAP_BYTES))
+def _attach_snap_filter(ring_socket: socket.socket, snap_bytes: int) -> None:
+    # `ret #snap_bytes`: every packet, its first bytes (struct sock_filter, struct sock_fprog).
+    instruction = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, snap_bytes))
     program = struct.pack("@HP", 1, ctypes.addressof(instruction))
     ring_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)

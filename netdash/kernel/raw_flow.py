@@ -7,10 +7,15 @@ The 48-byte layouts are those of `struct flow_key` and `struct flow_value` in `p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from netdash.model.packets import WatchedPacket
+
+if TYPE_CHECKING:
+    from netdash.kernel.watch_filter import WatchFilter
 
 PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST, PACKET_OUTGOING = range(5)
 """`pkt_type` of <linux/if_packet.h>: to this host, to all, to a group, to somebody else, from this host."""
@@ -90,6 +95,14 @@ class PacketCounter(Protocol):
 
     async def drain(self) -> RawCounts:
         """What was counted in the interval that the last `switch` ended."""
+
+    def watch(self, wanted: WatchFilter | None) -> None:
+        """From now on the packets of this filter can be fetched, of no filter none."""
+
+    def fetch_packets(self) -> tuple[list[WatchedPacket], int]:
+        """Packets of the watch since the last call, within the limits of model.packets, and how many more there were.
+
+        May take milliseconds and be called in any thread, but one at a time."""
 
     def close(self) -> None:
         """Frees sockets, maps and memory. Nothing stays in the kernel."""

@@ -19,6 +19,9 @@ from netdash.kernel.packet_parser import PacketParser, ParsedPackets
 from netdash.kernel.packet_ring import RETIRE_MS, RING_BYTES, PacketRing
 from netdash.kernel.privileges import drop_privileges
 from netdash.kernel.raw_flow import RawCounts
+from netdash.kernel.ring_watch import RingWatch
+from netdash.kernel.watch_filter import WatchFilter
+from netdash.model.packets import WatchedPacket
 
 SETTLE_NS = 4 * RETIRE_MS * 1_000_000
 """After this time a block that was open at a switch is handed over, also where the kernel's timer ticks coarsely."""
@@ -40,6 +43,7 @@ class RingPacketCounter:
         """What is less exact here than it should be, a sentence each."""
         self._ring = ring
         self._parser = PacketParser()
+        self._watch = RingWatch()
         self._open = IntervalCounts(max_flows)
         self._ended = IntervalCounts(max_flows)
         self._ended_ns: int | None = None
@@ -83,6 +87,16 @@ class RingPacketCounter:
         else:
             os.eventfd_write(self._wake, 1)
         return await asyncio.wrap_future(request)
+
+    def watch(self, wanted: WatchFilter | None) -> None:
+        """From now on the packets of this filter can be fetched, of no filter none. While there is one, the ring keeps
+        its snap length of every packet, so that it fills up sooner."""
+        self._ring.keep_bytes(wanted.snap_bytes if wanted is not None else 0)
+        self._watch.set(wanted)
+
+    def fetch_packets(self) -> tuple[list[WatchedPacket], int]:
+        """Packets of the watch since the last call, within the limits of model.packets; how many more there were."""
+        return self._watch.take()
 
     def close(self) -> None:
         """Ends the reader and frees ring and socket; a `drain` under way raises NetdashError."""
@@ -134,6 +148,7 @@ class RingPacketCounter:
         if batch is None:
             return False
         packets = self._parser.parse(batch)
+        self._watch.pick(self._ring, packets)
         self._ring.release()
         # A switch that comes after this line is later than every packet of the batch.
         self._apply_switches()

@@ -1,4 +1,4 @@
-"""The live system: snapshots of a collector process."""
+"""The live system: snapshots and packets of a collector process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from netdash.collector.messages import (
     Kind,
     SetInterval,
     Stop,
+    WatchPackets,
+    decode_delivery,
     decode_header,
     encode_command,
 )
 from netdash.collector.process import CollectorProcess
+from netdash.model.packets import PacketDelivery, PacketWatch, join_deliveries
 from netdash.model.sanitize import sanitize
 from netdash.sources.source import SourceEndedError
 
@@ -37,10 +40,40 @@ class LiveSource:
         self._reaped: int | None = None
         self._unsent: list[Command] = []
         """Commands from before the connection was opened."""
+        self._watch_number = 0
+        self._delivery: PacketDelivery | None = None
+        """What `packets` has not handed out yet."""
+        self._delivered = asyncio.Event()
+        self._ended = False
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """The baseline, then one an interval; ends after `stop`. Raises SourceEndedError with what the collector
         said."""
+        try:
+            async for snapshot in self._read():
+                yield snapshot
+        finally:
+            self._ended = True
+            self._delivered.set()
+
+    async def packets(self) -> AsyncIterator[PacketDelivery]:
+        """As PacketSource."""
+        while True:
+            await self._delivered.wait()
+            self._delivered.clear()
+            delivery, self._delivery = self._delivery, None
+            if delivery is not None:
+                yield delivery
+            if self._ended:
+                return
+
+    async def watch_packets(self, watch: PacketWatch | None) -> None:
+        """As PacketSource."""
+        self._watch_number += 1
+        self._delivery = None
+        await self._send(WatchPackets(self._watch_number, watch))
+
+    async def _read(self) -> AsyncIterator[Snapshot]:
         # Here, not above: NumPy loads while the dashboard paints its first screen.
         from netdash.model.codec import DecodeError, decode_snapshot
 
@@ -55,6 +88,9 @@ class LiveSource:
                     return
                 if kind is Kind.FAILURE:
                     raise SourceEndedError(sanitize(body.decode(errors="replace")))
+                if kind is Kind.PACKETS:
+                    self._keep(decode_delivery(body))
+                    continue
                 # A frame of 100,000 flows takes milliseconds to check: keys must not wait for it.
                 yield (
                     await asyncio.to_thread(decode_snapshot, body) if length > _STREAM_BYTES else decode_snapshot(body)
@@ -81,6 +117,11 @@ class LiveSource:
         else:
             self._collector.connection.close()
         await asyncio.to_thread(self._reap)
+
+    def _keep(self, delivery: PacketDelivery) -> None:
+        if delivery.number == self._watch_number:
+            self._delivery = delivery if self._delivery is None else join_deliveries(self._delivery, delivery)
+            self._delivered.set()
 
     async def _send(self, command: Command) -> None:
         if self._writer is None:

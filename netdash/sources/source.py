@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from netdash.errors import NetdashError
 
 if TYPE_CHECKING:
+    from netdash.model.packets import PacketDelivery, PacketWatch
+
     # The first paint does not wait for NumPy, which the tables are made of.
     from netdash.model.snapshot import Snapshot
 
@@ -30,3 +32,16 @@ class SnapshotSource(Protocol):
 
     async def close(self) -> None:
         """Frees everything; the collector process is gone afterwards."""
+
+
+class PacketSource(Protocol):
+    """A source that can show single packets too."""
+
+    def packets(self) -> AsyncIterator[PacketDelivery]:
+        """Deliveries of the watch that was asked for last, some five a second while there are packets; the first of
+        each watch comes at once and is empty, or says why there will be none. Packets that nobody takes for a second
+        count as skipped. Ends with `snapshots`, which has to be read meanwhile. For one reader."""
+
+    async def watch_packets(self, watch: PacketWatch | None) -> None:
+        """Asks for the packets of this watch instead of another; None for none. Deliveries of the watch before do not
+        come any more after this call."""

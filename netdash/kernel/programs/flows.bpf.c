@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Counts packets per flow: a socket filter on an AF_PACKET/SOCK_RAW socket that sees every packet of a network
- * namespace and lets none through to user space. Everything that is counted stands in pairs of maps, one written
+ * namespace and lets none through to user space but those that somebody watches. Everything that is counted stands in pairs of maps, one written
  * here while user space empties the other; `control` says which.
  *
  * Rules that let this load with CAP_NET_RAW and CAP_BPF alone (no CAP_PERFMON), from Linux 5.10 on:
@@ -17,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "flows_packet.bpf.h"
+#include "flows_watch.bpf.h"
 
 #ifdef COARSE_TIME
 #define now_ns() bpf_ktime_get_coarse_ns() /* Linux 5.11; 25 ns per packet cheaper, as fine as the timer tick */
@@ -24,7 +25,6 @@
 #define now_ns() bpf_ktime_get_ns()
 #endif
 
-#define PACKET_OUTGOING 4
 #define FLAG_OVERFLOW 0x8000ULL
 
 /* The layout that FLOW_KEY of raw_flow.py reads. Never written field by field (see above) but as `struct key_words`. */
@@ -74,6 +74,7 @@ MAP(sizes_1, BPF_MAP_TYPE_PERCPU_HASH, __u64, __u64, 32768, BPF_F_NO_PREALLOC);
 struct control {
 	__u64 active; /* which of each pair is written, 0 or 1 */
 	__u64 zero;   /* 0, but the verifier does not know: see forget() */
+	struct watch watch;
 };
 MAP(control, BPF_MAP_TYPE_ARRAY, __u32, struct control, 1, 0);
 
@@ -240,7 +241,7 @@ int count_flows(struct __sk_buff *skb)
 		count_packet(&flows_1, &overflow_1, &sizes_1, &key, &packet, &amount, frame_bytes);
 	else
 		count_packet(&flows_0, &overflow_0, &sizes_0, &key, &packet, &amount, frame_bytes);
-	return 0; /* nothing is queued for user space */
+	return watched_bytes(&setting->watch, &packet); /* that many are queued for user space */
 }
 
 char _license[] SEC("license") = "GPL";

@@ -18,7 +18,8 @@ STORE_CLASSES, WHOLE_WORD = (0x62, 0x63), 0x18
 
 def test_artefact_belongs_to_the_source() -> None:
     directory = resources.files("netdash.kernel.programs")
-    source = b"".join(directory.joinpath(name).read_bytes() for name in ("flows.bpf.c", "flows_packet.bpf.h"))
+    names = ("flows.bpf.c", "flows_packet.bpf.h", "flows_watch.bpf.h")
+    source = b"".join(directory.joinpath(name).read_bytes() for name in names)
     assert load_artefact("flows").source_sha256 == hashlib.sha256(source).hexdigest()
 
 
