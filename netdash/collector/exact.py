@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.collector.holders import IteratedHolders
-from netdash.collector.moves import Moves, RecentMoves
+from netdash.collector.moves import Moves, RecentMoves, namespaces_of
 from netdash.collector.owners import Evidence
 from netdash.collector.splice import SpliceTable
 from netdash.collector.traffic import AF_PACKET, TrafficTable, sockets_of
@@ -88,6 +88,7 @@ class ExactLayer:
             Evidence(join(moved_here, late, spliced), self.table.rows["cookie"].copy(), kernel),
             frozenset(moved["pid"][moved["net_namespace"] != self.net_namespace].tolist()),
             self.recent.with_earlier(fresh, ended),
+            namespaces_of(held, moved),
         )
 
     def command(self, pid: int, start_ticks: int) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from netdash.collector.holders import Holders, IteratedHolders, ScannedHolders
 from netdash.collector.hook_table import HookTable, StartTimes, listeners_of, noted_pids, now_ticks, pids_of_listeners
-from netdash.collector.moves import Moves, RecentMoves
+from netdash.collector.moves import Moves, RecentMoves, namespaces_of
 from netdash.collector.owners import Evidence
 from netdash.collector.traffic import sockets_of
 from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
@@ -106,6 +106,7 @@ class HooksLayer:
             ),
             frozenset(moved["pid"][moved["net_namespace"] != self.net_namespace].tolist()),
             self.recent.with_earlier(sockets_of(mine, listed["cookie"], self.net_namespace), ended),
+            namespaces_of(self.holders.rows, moved),
         )
 
     def command(self, pid: int, start_ticks: int) -> str:

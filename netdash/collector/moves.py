@@ -26,6 +26,8 @@ class Moves:
     """Pids that moved something in other network namespaces: their packets are not counted here."""
     extra_sockets: NDArray[np.void]
     """SOCKET_ROW of sockets of this namespace that no listing showed."""
+    namespaces: dict[int, int] = field(default_factory=dict)
+    """Inode number of the network namespace by pid; of a process with sockets in several, the lowest socket's."""
 
 
 class TrafficLayer(SocketOwnership, Protocol):
@@ -72,6 +74,15 @@ class RecentMoves:
         late = take(self.raw, ~np.isin(_kinds(self.raw), _kinds(raw)))
         self.raw = raw
         return late
+
+
+def namespaces_of(held: NDArray[np.void], moved: NDArray[np.void]) -> dict[int, int]:
+    """By pid, from TASK_SOCKET_ROW and, of those that hold nothing any more, MOVED_ROW."""
+    namespaces: dict[int, int] = {}
+    for rows in (take(moved, moved["net_namespace"] != 0), held):
+        pids, first = np.unique(rows["pid"], return_index=True)
+        namespaces.update(zip(pids.tolist(), rows["net_namespace"][first].tolist(), strict=True))
+    return namespaces
 
 
 def _kinds(moved: NDArray[np.void]) -> NDArray[np.uint32]:

@@ -19,14 +19,17 @@ from netdash.collector.accounting import AccountingTable
 from netdash.collector.flows import CountedFlows, join_directions
 from netdash.collector.interfaces import InterfaceTable
 from netdash.collector.layers import Layers, open_layers
+from netdash.collector.moves import Moves
 from netdash.collector.owners import OwnerTable, flows_of_sockets
 from netdash.collector.processes import ProcessReader, ProcessTable
 from netdash.collector.protocols import interface_protocols
 from netdash.collector.sockets import SocketTable
 from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
+from netdash.kernel.container_names import ContainerNames
 from netdash.kernel.links import LinkTable
+from netdash.kernel.namespaces import current_namespace_inode
 from netdash.kernel.net_dev import DeviceCounters, NetDevReader, parse_net_dev
-from netdash.kernel.procfs import read_process, user_name
+from netdash.kernel.procfs import read_parents, read_process, user_name
 from netdash.kernel.protocol_counters import is_gauge, read_protocol_counters
 from netdash.kernel.raw_flow import RawCounts
 from netdash.kernel.sock_diag import SOCKET_ROW as KERNEL_SOCKET_ROW
@@ -68,6 +71,7 @@ class Collector:
     events: SocketDestroyEvents | None
     interface_table: InterfaceTable
     process_table: ProcessTable
+    net_namespace: int
     socket_table: SocketTable = field(default_factory=SocketTable)
     owner_table: OwnerTable = field(default_factory=OwnerTable)
     accounting_table: AccountingTable = field(default_factory=AccountingTable)
@@ -106,8 +110,11 @@ class Collector:
                     user_name,
                     _start_clock(),
                     layers.traffic.command if layers.traffic is not None else lambda pid, start_ticks: "",
+                    ContainerNames().name,
+                    read_parents,
                 )
             ),
+            net_namespace=current_namespace_inode(),
         )
         collector._watch_events()
         return collector
@@ -175,6 +182,7 @@ class Collector:
                 wire=raw is not None,
                 moved=moves.everywhere if moves is not None else None,
                 elsewhere=moves.elsewhere if moves is not None else frozenset(),
+                namespaces=self._namespaces(sockets, moves),
             ),
             flows=empty(flows.dtype) if baseline else flows,
             sockets=sockets,
@@ -195,6 +203,11 @@ class Collector:
         subtract_seen_fins(closed, self.last_dump)
         self.last_dump = dump
         return self.socket_table.update(dump, owners.owners(dump["inode"]), closed)
+
+    def _namespaces(self, sockets: NDArray[np.void], moves: Moves | None) -> dict[int, int]:
+        """Network namespace by pid, for processes with sockets."""
+        own = self.net_namespace
+        return dict.fromkeys(set(sockets["pid"].tolist()), own) | (moves.namespaces if moves is not None else {})
 
     def _addresses(self) -> tuple[dict[str, int], int]:
         """Address -> ifindex, and the ifindex of the loopback device."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -15,7 +15,7 @@ from netdash.model.hashing import connection_ids, hash_columns
 from netdash.model.protocols import ESTABLISHED, LISTEN, TCP, UDP
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Process
-from netdash.model.tables import UNKNOWN, join, take
+from netdash.model.tables import UNKNOWN, Attribution, join, take
 
 _REREAD_TICKS: Final = 16
 """A known process is read again once in so many intervals: exec(2) changes names, and reading all each time would cost
@@ -39,6 +39,10 @@ class ProcessReader:
     """Start ticks to seconds since the epoch."""
     past_command: Callable[[int, int], str]
     """Command line by pid and start ticks, of a process that may be gone; empty if not known."""
+    container_name: Callable[[str], str | None]
+    """Name of a container by its id."""
+    parents: Callable[[int], tuple[tuple[int, str], ...]]
+    """Pid and name of a parent and its ancestors, by the parent's pid."""
 
 
 @dataclass(slots=True)
@@ -50,6 +54,8 @@ class ProcessTable:
     past: dict[int, tuple[ProcessFacts, int]] = field(default_factory=dict)
     """By pid, processes that ended of late, and at which tick."""
     tick: int = 0
+    parents: dict[ProcessKey, tuple[tuple[int, str], ...]] = field(default_factory=dict)
+    """Of `known`, sanitised."""
 
     def update(
         self,
@@ -59,11 +65,12 @@ class ProcessTable:
         wire: bool,
         moved: NDArray[np.void] | None = None,
         elsewhere: frozenset[int] = frozenset(),
+        namespaces: Mapping[int, int] | None = None,
     ) -> tuple[Process, ...]:
         """Processes that own a socket (SOCKET_ROW) or a flow (FLOW_ROW, owners assigned, a shared one once for each).
 
         `wire`: packets are counted; `moved`: MOVED_ROW of the interval where the kernel counts payload by process;
-        `elsewhere`: pids whose packets pass other network namespaces.
+        `elsewhere`: pids whose packets pass other network namespaces; `namespaces`: inode number by pid.
         """
         movers = payload_by_process(moved) if moved is not None else {}
         with_sockets = _pids(sockets)
@@ -76,6 +83,7 @@ class ProcessTable:
             moved=movers,
             elsewhere=elsewhere,
             connections=_connections_by_pid(sockets),
+            namespaces=namespaces or {},
         )
         living = {pid for pid, start_ticks in self.known if (pid, start_ticks) not in exited}
         rows = [
@@ -85,6 +93,7 @@ class ProcessTable:
         self.past = {pid: entry for pid, entry in self.past.items() if self.tick - entry[1] < _PAST_TICKS}
         self.past |= {pid: (self.known[pid, start], self.tick) for pid, start in exited}
         self.known = {key: facts for key, facts in self.known.items() if key[0] in present and key not in exited}
+        self.parents = {key: self.parents.get(key, ()) for key in (*self.known, *self._past_keys())}
         return tuple(rows)
 
     def _row(self, facts: ProcessFacts, figures: Figures, exited: bool, pid_reused: bool) -> Process:
@@ -99,7 +108,7 @@ class ProcessTable:
             command=sanitize(facts.command),
             user=sanitize(self.reader.user_name(facts.uid), 64),
             unit=sanitize(facts.unit, 256) if facts.unit else None,
-            container=sanitize(facts.container, 64) if facts.container else None,
+            container=self._container(facts.container),
             rx_bytes=rx_bytes,
             tx_bytes=tx_bytes,
             rx_packets=rx_packets,
@@ -108,7 +117,18 @@ class ProcessTable:
             tx_payload=tx_payload,
             connections=figures.connections.get(facts.pid, 0),
             exited=exited,
+            container_id=facts.container,
+            parents=self.parents.get((facts.pid, facts.start_ticks), ()),
+            net_namespace=figures.namespaces.get(facts.pid),
         )
+
+    def _past_keys(self) -> list[ProcessKey]:
+        return [(pid, facts.start_ticks) for pid, (facts, _) in self.past.items()]
+
+    def _container(self, container_id: str | None) -> str | None:
+        if container_id is None:
+            return None
+        return sanitize(self.reader.container_name(container_id) or container_id, 64)
 
     def _refresh(self, present: set[int], with_sockets: set[int], movers: Movers) -> set[ProcessKey]:
         """Reads new processes and, now and then, known ones; returns those that have ended.
@@ -124,7 +144,11 @@ class ProcessTable:
                 continue
             new = self.reader.read(pid)
             if new is not None:
-                self.known[pid, new.start_ticks] = new
+                key = pid, new.start_ticks
+                if key not in self.known or self.known[key].parent_pid != new.parent_pid:
+                    ancestors = self.reader.parents(new.parent_pid)
+                    self.parents[key] = tuple((parent, sanitize(name, 64)) for parent, name in ancestors)
+                self.known[key] = new
             elif old is None and pid in self.past:
                 # Its last packets are counted in the interval after its end.
                 facts, _ = self.past[pid]
@@ -152,6 +176,7 @@ class Figures:
     moved: Movers
     elsewhere: frozenset[int]
     connections: dict[int, int]
+    namespaces: Mapping[int, int]
 
     def wire_of(self, pid: int) -> tuple[int, int, int, int] | tuple[None, None, None, None]:
         """Wire bytes received and sent, packets received and sent; None where packets are not counted."""
@@ -198,7 +223,9 @@ def _payload_by_pid(flows: NDArray[np.void], sockets: NDArray[np.void]) -> dict[
     payload: dict[int, tuple[int | None, int | None]] = {
         int(pid): (int(s[0]), int(s[1])) for pid, s in zip(pids, sums, strict=True)
     }
-    without = flows[(flows["pid"] != UNKNOWN) & (flows["rx_payload"] == UNKNOWN)]
+    # A TCP connection known from before whose socket is gone: its last packets, whose payload the socket's end told.
+    told = (flows["protocol"] == TCP) & (flows["attribution"] == Attribution.SOCKET)
+    without = flows[(flows["pid"] != UNKNOWN) & (flows["rx_payload"] == UNKNOWN) & ~told]
     datagram = sockets[(sockets["pid"] != UNKNOWN) & (sockets["protocol"] != TCP)]
     for pid in np.unique(np.concatenate([without["pid"], datagram["pid"]])):
         payload[int(pid)] = (None, None)

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from netdash.kernel.container_names import SHORT_ID_LENGTH
+
 MAX_COMMAND_LENGTH: Final = 4096
 """Most bytes of a command line that are read, and most characters kept."""
 
+MAX_PARENTS: Final = 8
+
 _STAT_BYTES, _CGROUP_BYTES = 4096, 16384
-_CONTAINER_ID_LENGTH = 12
-"""Container tools show the first 12 of the 64 hexadecimal digits."""
 
 _STAT = re.compile(rb"\d+ \((.*)\) \S ([0-9-]+)(?: \S+){17} (\d+)", re.DOTALL)
 """comm is greedy: it may itself hold parentheses and spaces. Field 4 is the parent, field 22 the start time."""
@@ -64,6 +66,19 @@ def read_process(pid: int, proc: str = "/proc") -> ProcessFacts | None:
     finally:
         os.close(directory)
     return ProcessFacts(pid, start_ticks, parent_pid, name, command, uid, unit, container)
+
+
+def read_parents(parent_pid: int, most: int = MAX_PARENTS, proc: str = "/proc") -> tuple[tuple[int, str], ...]:
+    """(pid, name) of a process's ancestors, the nearest first, at most `most`; ends where one cannot be read."""
+    parents: list[tuple[int, str]] = []
+    while parent_pid > 0 and len(parents) < most:
+        stat = parse_stat(_read(None, f"{proc}/{parent_pid}/stat", _STAT_BYTES))
+        if stat is None:
+            break
+        name, grandparent_pid, _ = stat
+        parents.append((parent_pid, name))
+        parent_pid = grandparent_pid
+    return tuple(parents)
 
 
 def read_start_ticks(pid: int, proc: str = "/proc") -> int | None:
@@ -122,7 +137,7 @@ def _hierarchy_rank(fields: list[str]) -> int:
 
 def _container_id(element: str) -> str | None:
     match = _CONTAINER.fullmatch(element)
-    return match[1][:_CONTAINER_ID_LENGTH] if match else None
+    return match[1][:SHORT_ID_LENGTH] if match else None
 
 
 def _read(directory: int | None, path: str, size: int) -> bytes:

@@ -105,6 +105,7 @@ class Process:
     user: str
     unit: str | None
     container: str | None
+    """Name of its container, or the short id where the name is not known."""
     rx_bytes: int | None
     tx_bytes: int | None
     rx_packets: int | None
@@ -113,6 +114,12 @@ class Process:
     tx_payload: int | None
     connections: int
     exited: bool
+    container_id: str | None = None
+    """First 12 digits."""
+    parents: tuple[tuple[int, str], ...] = ()
+    """Pid and name of its ancestors, the nearest first, at most 8; empty where they are not known."""
+    net_namespace: int | None = None
+    """Inode number of the network namespace of its sockets; of several, of its first socket."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ class ProcessRow(msgspec.Struct, gc=False):
     exited: bool
     rx_packets: int | None
     tx_packets: int | None
+    container_id: str | None
+    net_namespace: int | None
 
 
 class FlowRow(msgspec.Struct, gc=False, omit_defaults=True):

@@ -112,6 +112,8 @@ def process_row(process: Process) -> ProcessRow:
         exited=p.exited,
         rx_packets=p.rx_packets,
         tx_packets=p.tx_packets,
+        container_id=p.container_id,
+        net_namespace=p.net_namespace,
     )
 
 

@@ -19,6 +19,7 @@ from netdash.kernel.procfs import (
     parse_cgroup,
     parse_command,
     parse_stat,
+    read_parents,
     read_process,
     read_start_ticks,
     user_name,
@@ -167,3 +168,19 @@ def test_user_names() -> None:
     before = procfs.user_name.cache_info().hits
     user_name(0)
     assert procfs.user_name.cache_info().hits == before + 1
+
+
+def test_parents_of_this_process() -> None:
+    parents = read_parents(os.getppid())
+    assert [pid for pid, _ in parents][:1] == [os.getppid()]
+    assert parents[0][1] == Path(f"/proc/{os.getppid()}/comm").read_text().rstrip("\n")
+    assert read_parents(os.getppid(), 0) == ()
+
+
+def test_parents_end_where_one_cannot_be_read(tmp_path: Path) -> None:
+    for pid, parent in ((4, 3), (3, 2)):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (p{pid}) S {parent} " + "0 " * 30)
+    assert read_parents(4, proc=str(tmp_path)) == ((4, "p4"), (3, "p3"))
+    (tmp_path / "3" / "stat").write_text("3 (p3) S 4 " + "0 " * 30)  # a ring, as no kernel would give
+    assert len(read_parents(4, proc=str(tmp_path))) == 8
