@@ -63,7 +63,6 @@ class CommentOwners:
 
 
 def _process(owner: PacketProcess, flows: NDArray[np.void]) -> Process:
-    sums = {name: int(flows[name].sum()) for name in ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")}
     return Process(
         pid=owner.pid,
         start_ticks=0,
@@ -73,9 +72,12 @@ def _process(owner: PacketProcess, flows: NDArray[np.void]) -> Process:
         user=owner.user,
         unit=None,
         container=None,
+        rx_bytes=int(flows["rx_bytes"].sum()),
+        tx_bytes=int(flows["tx_bytes"].sum()),
+        rx_packets=int(flows["rx_packets"].sum()),
+        tx_packets=int(flows["tx_packets"].sum()),
         rx_payload=None,
         tx_payload=None,
         connections=len(flows),
         exited=False,
-        **sums,
     )
