@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -45,3 +46,15 @@ def convert(table: NDArray[np.void], dtype: np.dtype[np.void]) -> NDArray[np.voi
         elif dtype[name].kind == "i":
             rows[name] = UNKNOWN
     return rows
+
+
+def parse_layout(text: str) -> dict[str, Columns]:
+    """The columns of a run's tables. Raises DamagedError."""
+    try:
+        found = json.loads(text)
+        return {
+            str(name): [(str(column), str(kind), int(count)) for column, kind, count in columns]
+            for name, columns in found.items()
+        }
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError("the description of the columns is damaged") from error

@@ -58,8 +58,11 @@ CREATE TABLE moment (
     monotonic_ns INTEGER NOT NULL,       -- CLOCK_MONOTONIC then; begins anew with every boot
     interval REAL NOT NULL,              -- seconds; 0 = baseline: names and states, no figures
     rx_bytes INTEGER,                    -- headline total: of the physical interfaces
-    tx_bytes INTEGER
+    tx_bytes INTEGER,
+    bytes INTEGER NOT NULL               -- size of its frame
 );
+-- The moments of a key frame's group; also what keeps the oldest of them quick to find.
+CREATE INDEX moment_key ON moment (key);
 
 CREATE TABLE frame (
     id INTEGER PRIMARY KEY,              -- of the moment
@@ -121,7 +124,8 @@ CREATE TABLE remote_minute (
     protocol TEXT NOT NULL,              -- tcp, udp, icmp, …, or the EtherType's name
     remote INTEGER NOT NULL REFERENCES address,
     port INTEGER NOT NULL,               -- of the service: the local one where somebody listens there, else the remote
-    direction TEXT NOT NULL,             -- in: a local service was used; out: a remote one
+    direction TEXT NOT NULL,             -- in: a local service was used; out: a remote one;
+                                         -- forwarded: neither end is here; empty: without ports
     process INTEGER NOT NULL REFERENCES process,
     rx_bytes INTEGER, tx_bytes INTEGER,
     rx_packets INTEGER, tx_packets INTEGER,
@@ -130,8 +134,8 @@ CREATE TABLE remote_minute (
     PRIMARY KEY (minute, interface, protocol, remote, port, direction, process)
 ) WITHOUT ROWID;
 
--- Each connection on each interface, one row for every hour that it lived in; open ones are brought up to date once a
--- minute. The busiest 20,000 of a minute; the others are in one row an interface, with `merged` > 1.
+-- Each connection on each interface, one row for every hour that it lived in (more where the recording began anew); open
+-- ones are brought up to date once a minute. The busiest 20,000 of a minute; the others are in one row an interface, with `merged` > 1.
 CREATE TABLE flow (
     id INTEGER PRIMARY KEY,
     first REAL NOT NULL,                 -- begin of the first interval with traffic (in this hour)

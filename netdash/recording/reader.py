@@ -1,0 +1,221 @@
+"""Reads a recording: any moment of it, also while it is written."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.model.sanitize import sanitize
+from netdash.model.snapshot import Snapshot
+from netdash.model.snapshot_store import SnapshotGoneError, Timetable
+from netdash.recording.database import RecordingError, open_for_reading, reason, shown
+from netdash.recording.frames import FrameReader, Layout
+from netdash.recording.layout import parse_layout
+from netdash.recording.planes import DamagedError
+
+_MAX_GROUP: Final = 10_000
+"""Moments that may depend on one key frame; writers make 60."""
+
+_MOMENT: Final = np.dtype(
+    [("id", "<i8"), ("time", "<f8"), ("monotonic_ns", "<i8"), ("interval", "<f8"), ("rate", "<f8")]
+)
+_LATEST: Final = 253_402_300_799.0
+"""9999-12-31T23:59:59Z."""
+_BATCH: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One recording from start to end; a file may hold several. See table `run` of schema.sql."""
+
+    host: str
+    interval_seconds: float
+    started: float
+    ended: float | None
+    closing: str | None
+
+
+@dataclass(slots=True)
+class _Position:
+    """Where the frames were read to."""
+
+    key: int
+    last: int
+    reader: FrameReader
+    failed: str | None = None
+    """Why nothing after `last` can be read until the next key frame."""
+
+
+class RecordingStore:
+    """A recording as a SnapshotStore. Snapshots are those that were written, field by field; only where there were many
+    sockets, the sockets may be some intervals older, which a note in `health` says."""
+
+    def __init__(self, path: str) -> None:
+        """Opens it. Raises RecordingError."""
+        self.path = path
+        self._connection = open_for_reading(path)
+        self._moments = np.zeros(0, _MOMENT)
+        self._dropped = 0
+        self._version = -1
+        self._first = 0
+        self._table = Timetable.empty()
+        self._position: _Position | None = None
+        self._layouts: dict[int, Layout] = {}
+        self.damage: str | None = None
+        """What of the list of moments could not be read."""
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def runs(self) -> list[Run]:
+        """In order. Raises RecordingError."""
+        with self._told():
+            rows = self._connection.execute(
+                "SELECT host, interval, started, ended, closing FROM run ORDER BY id LIMIT 10000"
+            ).fetchall()
+            return [
+                Run(
+                    sanitize(str(host), 64),
+                    float(interval),
+                    float(started),
+                    None if ended is None else float(ended),
+                    None if closing is None else sanitize(str(closing), 1000),
+                )
+                for host, interval, started, ended, closing in rows
+            ]
+
+    def is_ended(self) -> bool:
+        """Whether the last run has come to its end: nothing more is to be expected. Raises RecordingError."""
+        with self._told():
+            row = self._connection.execute("SELECT ended FROM run ORDER BY id DESC LIMIT 1").fetchone()
+            return row is not None and row[0] is not None
+
+    def timetable(self) -> Timetable:
+        """What is recorded now. Raises RecordingError."""
+        with self._told():
+            version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            if version != self._version:
+                self._load_moments()
+                self._version = version
+        return self._table
+
+    def read(self, number: int) -> Snapshot:
+        """One snapshot. Raises SnapshotGoneError."""
+        row = number - self._first
+        if not 0 <= row < len(self._moments):
+            raise SnapshotGoneError(f"snapshot {number} is not in {shown(self.path)}")
+        moment = int(self._moments["id"][row])
+        try:
+            position = self._advance(moment)
+            if position.failed is not None:
+                raise DamagedError(position.failed)
+            return position.reader.snapshot()
+        except (DamagedError, sqlite3.Error, OverflowError) as error:
+            why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
+            raise SnapshotGoneError(f"a moment of {shown(self.path)} cannot be read: {sanitize(why, 200)}") from error
+
+    def _advance(self, moment: int) -> _Position:
+        """Reads up to `moment`, from its key frame or from where the last call came to."""
+        found = self._connection.execute("SELECT key, run FROM moment WHERE id = ?", (moment,)).fetchone()
+        if found is None:
+            raise DamagedError("it was dropped meanwhile, to keep the file within its limits")
+        key, run = _number(found[0]), _number(found[1])
+        if not 0 <= moment - key <= _MAX_GROUP:
+            raise DamagedError("it names no key frame")
+        position = self._position
+        if position is None or position.key != key or position.last > moment:
+            position = _Position(key, key - 1, FrameReader(self._layout(run)))
+        if position.failed is not None or position.last == moment:
+            return position
+        self._position = None  # until all went well
+        rows = self._connection.execute(
+            "SELECT id, data, sockets FROM frame WHERE id BETWEEN ? AND ? ORDER BY id", (position.last + 1, moment)
+        )
+        try:
+            for number, data, sockets in rows:
+                if number != position.last + 1 or not isinstance(data, bytes):
+                    break
+                position.reader.apply(data, sockets if isinstance(sockets, bytes) else None)
+                position.last = number
+            if position.last != moment:
+                raise DamagedError("a frame is missing")
+        except (DamagedError, sqlite3.Error) as error:
+            position.failed = str(error)
+        self._position = position
+        return position
+
+    def _layout(self, run: int) -> Layout:
+        if run not in self._layouts:
+            found = self._connection.execute("SELECT layout FROM run WHERE id = ?", (run,)).fetchone()
+            if found is None:
+                raise DamagedError("it belongs to no run")
+            self._layouts[run] = parse_layout(str(found[0]))
+        return self._layouts[run]
+
+    def _load_moments(self) -> None:
+        """Adds what came and leaves out what went."""
+        oldest = self._connection.execute("SELECT min(id) FROM moment").fetchone()[0]
+        gone = 0
+        if len(self._moments):
+            gone = int(np.searchsorted(self._moments["id"], oldest if oldest is not None else np.iinfo(np.int64).max))
+        last = int(self._moments["id"][-1]) if len(self._moments) else -(2**62)
+        new = self._new_moments(last)
+        if not len(self._moments) and len(new):
+            self._first = int(new["id"][0])
+        self._first += gone
+        self._moments = np.concatenate([self._moments[gone:], new])
+        moments = self._moments
+        self._table = Timetable(
+            self._first,
+            np.ascontiguousarray(moments["time"]),
+            np.ascontiguousarray(moments["monotonic_ns"]),
+            np.ascontiguousarray(moments["interval"]),
+            np.ascontiguousarray(moments["rate"]),
+        )
+
+    def _new_moments(self, last: int) -> NDArray[np.void]:
+        """Those after `last`; what is damaged ends the list, and is told in `damage`."""
+        parts: list[NDArray[np.void]] = []
+        rows = self._connection.execute(
+            "SELECT id, time, monotonic_ns, interval, rx_bytes, tx_bytes FROM moment WHERE id > ? ORDER BY id", (last,)
+        )
+        try:
+            while batch := rows.fetchmany(_BATCH):
+                parts.append(np.array([_moment(row) for row in batch], _MOMENT))
+        except (sqlite3.DatabaseError, DamagedError, OverflowError) as error:
+            why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
+            self.damage = f"{shown(self.path)} is damaged: what comes after the damage is not shown ({why})"
+        return np.concatenate([np.zeros(0, _MOMENT), *parts])
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, DamagedError, ValueError, TypeError, OverflowError) as error:
+            why = reason(error) if isinstance(error, sqlite3.Error) else "it is damaged"
+            raise RecordingError(f"cannot read {shown(self.path)}: {why}") from error
+
+
+def _moment(row: tuple[object, ...]) -> tuple[int, float, int, float, float]:
+    number, time, monotonic_ns, interval, received, sent = row
+    if not (isinstance(time, (int, float)) and isinstance(interval, (int, float)) and 0 <= time <= _LATEST):
+        raise DamagedError("a moment without a time")
+    if not (math.isfinite(interval) and interval >= 0):
+        raise DamagedError("a moment without a length")
+    counts = [value for value in (received, sent) if isinstance(value, (int, float))]
+    rate = sum(counts) / interval if counts and interval > 0 else math.nan
+    return _number(number), float(time), _number(monotonic_ns), float(interval), rate
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise DamagedError("a number is missing")
+    return value
