@@ -102,7 +102,7 @@ def _run_file(path: str, arguments: Sequence[str] | None, options: Options, outp
         from netdash.ui.run import run_dashboard
 
         options, _ = parse_arguments(arguments, load_settings(settings_path()))
-        return run_dashboard(capture_source(opened, options), options)
+        return run_dashboard(capture_source(opened, options, stay=True), options)
     from netdash.sinks.headless import run_output
 
     source = capture_source(opened, options)

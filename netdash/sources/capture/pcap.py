@@ -9,6 +9,7 @@ import numpy as np
 
 from netdash.kernel.byte_windows import load_headers
 from netdash.sources.capture.records import MAX_BLOCK_BYTES, NO_COMMENT, CapturedInterface, RecordBatch
+from netdash.sources.capture.runs import LONG_LOOP, SHORT_LOOP, equal_run
 
 _FILE_HEADER_BYTES: Final = 24
 _RECORD_BYTES: Final = 16
@@ -32,8 +33,9 @@ class PcapFormat:
         self.lost_packets = 0
         self._captured_length = struct.Struct(f"{order}I")
         self._fraction_ns = 1 if nanoseconds else 1000
-        word = f"{order}u4"
-        self._header = np.dtype([("seconds", word), ("fraction", word), ("captured", word), ("original", word)])
+        self._word = f"{order}u4"
+        names = ("seconds", "fraction", "captured", "original")
+        self._header = np.dtype([(name, self._word) for name in names])
 
     @classmethod
     def from_header(cls, head: bytes) -> tuple[Self, int] | None:
@@ -74,14 +76,22 @@ class PcapFormat:
         # A loop, as each record only tells how long it is; 0.1 µs a packet.
         offsets: list[int] = []
         append, captured_length = offsets.append, self._captured_length.unpack_from
-        position, last = start, end - _RECORD_BYTES
+        position, last, patience = start, end - _RECORD_BYTES, SHORT_LOOP
         while position <= last:
-            (captured,) = captured_length(data, position + 8)
-            following = position + _RECORD_BYTES + captured
-            if following > end:
-                if captured > MAX_BLOCK_BYTES:
-                    self.damage = f"a packet of {captured} bytes"
-                break
-            append(position)
-            position = following
+            stride = _RECORD_BYTES + captured_length(data, position + 8)[0]
+            run = equal_run(data, position + 8, stride, end - position, self._word)
+            offsets += range(position, position + run * stride, stride)
+            position += run * stride
+            patience = SHORT_LOOP if run else min(2 * patience, LONG_LOOP)
+            for _ in range(patience):
+                if position > last:
+                    break
+                (captured,) = captured_length(data, position + 8)
+                following = position + _RECORD_BYTES + captured
+                if following > end:
+                    if captured > MAX_BLOCK_BYTES:
+                        self.damage = f"a packet of {captured} bytes"
+                    return offsets, position
+                append(position)
+                position = following
         return offsets, position

@@ -24,6 +24,7 @@ from netdash.sources.capture.records import (
     CapturedInterface,
     RecordBatch,
 )
+from netdash.sources.capture.runs import LONG_LOOP, SHORT_LOOP, equal_run
 from netdash.sources.capture.time_scale import TimeScale
 
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _STATISTICS, _PACKET = 0x0A0D0D0A, 1, 2, 3, 5, 6
@@ -82,6 +83,7 @@ class PcapngFormat:
         head = struct.Struct(f"{self._section.order}II").unpack_from
         tail = struct.Struct(f"{self._section.order}I").unpack_from
         position, last = start, end - _SMALLEST_BLOCK
+        patience = loop = 1
         while position <= last:
             kind, length = head(data, position)
             if kind == _SECTION:
@@ -104,12 +106,28 @@ class PcapngFormat:
             if kind in (_PACKET, _OLD_PACKET, _SIMPLE_PACKET):
                 offsets.append(position)
                 kinds.append(kind)
+                if kind == _PACKET:
+                    patience -= 1
+                    if not patience:
+                        run = self._equal_blocks(data, position, length, end)
+                        offsets += range(following, position + run * length, length)
+                        kinds += [_PACKET] * (run - 1)
+                        following = position + max(run, 1) * length
+                        loop = SHORT_LOOP if run else min(2 * loop, LONG_LOOP)
+                        patience = loop
             elif kind == _INTERFACE:
                 self._add_interface(bytes(data[position + 8 : following - 4]))
             elif kind == _STATISTICS:
                 self._add_statistics(bytes(data[position + 8 : following - 4]))
             position = following
         return offsets, kinds, position
+
+    def _equal_blocks(self, data: bytearray, position: int, length: int, end: int) -> int:
+        """How many packet blocks of this length follow each other from `position` on; 0 where too few to matter."""
+        # Type and length are one word of 64 bits; the length stands once more at the block's end.
+        order = self._section.order
+        heads = equal_run(data, position, length, end - position, f"{order}u8")
+        return equal_run(data, position + length - 4, length, heads * length, f"{order}u4") if heads else 0
 
     def _begin_section(self, data: bytearray, position: int) -> bool:
         """Reads the byte order; false where that is not possible."""

@@ -6,8 +6,7 @@ import os
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from netdash.model.merge import merge
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.sources.capture.counting import CapturePass
+from netdash.sources.capture.file import CaptureFile
 
 MAX_BYTES: Final = 1 << 30
 MAX_SNAPSHOTS: Final = 131_072
@@ -31,18 +31,28 @@ _COLUMNS: Final = np.dtype(
 
 
 class CaptureStore:
-    """A SnapshotStore that fills itself. Use: `start`, read while it grows, `close`.
+    """A SnapshotStore that fills itself. Use: `start`, read while it grows, `close` (once).
 
     Nothing is dropped. When half of the room is taken, intervals that follow are summed two by two, when three quarters
     are, four by four, and so on: the end of a very long file is coarser than its beginning, and says so by its
     intervals.
     """
 
-    def __init__(self, counting: CapturePass, max_bytes: int = MAX_BYTES, max_snapshots: int = MAX_SNAPSHOTS) -> None:
+    def __init__(
+        self,
+        counting: CapturePass,
+        source: CaptureFile,
+        max_bytes: int = MAX_BYTES,
+        max_snapshots: int = MAX_SNAPSHOTS,
+    ) -> None:
+        """Takes over `source`, the file that `counting` reads."""
         self._pass = counting
+        self._source = source
         self._max_bytes = max_bytes
         self._max_snapshots = max_snapshots
-        self._file: BinaryIO = tempfile.TemporaryFile(prefix="netdash-")  # noqa: SIM115 - closed in `close`
+        self._kept, path = tempfile.mkstemp(prefix="netdash-")
+        # Without a name it goes away with the process, however that ends.
+        os.unlink(path)
         self._columns = np.zeros(64, _COLUMNS)
         self._count = 0
         self._used_bytes = 0
@@ -75,7 +85,7 @@ class CaptureStore:
                 raise SnapshotGoneError(f"the capture file has no snapshot {number}")
             offset, size = (int(self._columns[name][number]) for name in ("offset", "size"))
         try:
-            return decode_snapshot(zlib.decompress(os.pread(self._file.fileno(), size, offset)))
+            return decode_snapshot(zlib.decompress(os.pread(self._kept, size, offset)))
         except (OSError, ValueError, zlib.error, DecodeError) as error:
             raise SnapshotGoneError(f"snapshot {number} cannot be read back: {error}") from error
 
@@ -84,7 +94,17 @@ class CaptureStore:
         self._pass.stop()
         if self._thread.ident is not None:
             self._thread.join()
-        self._file.close()
+        os.close(self._kept)
+        self._source.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the counting goes on."""
+        return self._thread.is_alive()
+
+    def progress(self) -> float:
+        """Share of the file that was counted, 0 to 1."""
+        return 1.0 if self.complete else self._pass.state.position / max(1, self._source.size_bytes)
 
     def _fill(self) -> None:
         try:
@@ -110,7 +130,7 @@ class CaptureStore:
 
     def _parts_of_one(self) -> int:
         """How many intervals are stored as one, by what is left of the room: 1, 2, 4, …"""
-        left = min(1 - self._used_bytes / self._max_bytes, 1 - self._count / self._max_snapshots)
+        left = min(1 - self._used_bytes / self._max_bytes, 1 - (self._count + 1) / self._max_snapshots)
         parts = 1
         while left < 1 / (2 * parts) and parts < 1 << 20:
             parts *= 2
@@ -128,7 +148,7 @@ class CaptureStore:
         )
         written = 0
         while written < len(packed):
-            written += os.pwrite(self._file.fileno(), packed[written:], self._used_bytes + written)
+            written += os.pwrite(self._kept, packed[written:], self._used_bytes + written)
         with self._lock:
             if self._count == len(self._columns):
                 # Anew, not in place: timetables that were given out stay as they are.
@@ -137,14 +157,3 @@ class CaptureStore:
             self._count += 1
             self._used_bytes += len(packed)
         self._begun.set()
-
-
-def open_capture_store(make_pass: Callable[[], CapturePass]) -> CaptureStore:
-    """A store that counts already. Raises NetdashError where there is nothing to count."""
-    store = CaptureStore(make_pass())
-    try:
-        store.start()
-    except NetdashError:
-        store.close()
-        raise
-    return store

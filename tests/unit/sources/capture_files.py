@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def frame(
 
 
 def pcap(
-    packets: list[tuple[float, bytes]], *, order: str = "<", nano: bool = False, link_type: int = ETHERNET
+    packets: Sequence[tuple[float, bytes]], *, order: str = "<", nano: bool = False, link_type: int = ETHERNET
 ) -> bytes:
     """A classic file of (seconds after START_SECONDS, bytes)."""
     magic, unit = (0xA1B23C4D, 10**9) if nano else (0xA1B2C3D4, 10**6)
