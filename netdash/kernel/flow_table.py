@@ -79,7 +79,9 @@ class FlowTable:
         """All rows as (FLOW_KEY[n], FLOW_VALUE[n]), new arrays; the table is empty afterwards."""
         keys = self._keys[: self._count].copy().view(FLOW_KEY).reshape(-1)
         values = self._values[: self._count].copy()
-        self._slots.fill(_EMPTY)
+        if self._count:
+            # An interval without packets costs nothing.
+            self._slots.fill(_EMPTY)
         self._count = 0
         return keys, values
 

@@ -22,6 +22,7 @@ _KILOBYTE: Final = 1024
 def interfaces_text(snapshot: Snapshot, label: str) -> list[str]:
     """Two tables with `label` (the time, or "Average:") before every line, as sar has it."""
     interval, interfaces = snapshot.interval, snapshot.interfaces
+    counted_by = "the packets of the file" if snapshot.mode.flows == "pcap" else "the kernel's counters"
     traffic = [
         (
             clean(i.name),
@@ -45,7 +46,7 @@ def interfaces_text(snapshot: Snapshot, label: str) -> list[str]:
         for i in interfaces
     ]
     return [
-        "Interfaces  (the kernel's counters; kB = 1024 bytes; %ifutil of the link's speed)",
+        f"Interfaces  ({counted_by}; kB = 1024 bytes; %ifutil of the link's speed)",
         *_labelled(label, table(_DEV, traffic, (), [_SAR_WIDTH] * len(_DEV))),
         "",
         *_labelled(label, table(_EDEV, errors, (), [_SAR_WIDTH] * len(_EDEV))),

@@ -58,7 +58,7 @@ class CapturePass:
         """How far it has come."""
         self.clock = IntervalClock(options.interval_seconds)
         self._file = file
-        self._options = options
+        self.options = options
         self._host = sanitize(os.path.basename(file.path), _NAME_LIMIT)
         self._decoder = PacketDecoder(self.state, options.local_nets)
         self._links = self._decoder.links
@@ -114,7 +114,7 @@ class CapturePass:
 
     def _chosen(self, packets: ParsedPackets) -> NDArray[np.bool_]:
         keep = np.ones(len(packets.keys), np.bool_)
-        options, times = self._options, packets.values["last_ns"].astype(np.int64)
+        options, times = self.options, packets.values["last_ns"].astype(np.int64)
         if options.from_ns is not None:
             keep &= times >= options.from_ns
         if options.to_ns is not None:
@@ -125,7 +125,7 @@ class CapturePass:
         return keep
 
     def _is_past_end(self, records: RecordBatch) -> bool:
-        return self._options.to_ns is not None and int(records.time_ns.min()) > self._options.to_ns
+        return self.options.to_ns is not None and int(records.time_ns.min()) > self.options.to_ns
 
     def _baseline(self, time_ns: int) -> Snapshot:
         return Snapshot(
@@ -135,14 +135,14 @@ class CapturePass:
             host=self._host,
             mode=self._mode(),
             health=self._health(0, 0),
-            interfaces=interface_rows(self._links.interfaces, self._options.selection, None),
+            interfaces=interface_rows(self._links.interfaces, self.options.selection, None),
         )
 
     def _snapshot(self, span: Span) -> Snapshot:
         raw = self._counts.take()
         counted = join_directions(raw)
         flows = counted.rows
-        interfaces = interface_rows(self._links.interfaces, self._options.selection, raw)
+        interfaces = interface_rows(self._links.interfaces, self.options.selection, raw)
         names = {i.index: i.name for i in interfaces}
         processes = self._owners.assign(flows)
         lost, self._lost_before = self.state.format.lost_packets - self._lost_before, self.state.format.lost_packets
@@ -191,7 +191,7 @@ class CapturePass:
 
     def _check_selection(self) -> None:
         names = [each.name for each in self._links.interfaces]
-        missing = self._options.selection.missing(names)
+        missing = self.options.selection.missing(names)
         if missing:
             raise NetdashError(self._no_interface(missing[0]))
 
@@ -201,7 +201,7 @@ class CapturePass:
 
     def _nothing(self) -> str:
         """Why there is nothing to show."""
-        path, options = self._file.shown_path, self._options
+        path, options = self._file.shown_path, self.options
         if self.state.notes:
             return f"{path} has no packet that can be read: {self.state.notes[0]}"
         if self._lacking_packets:

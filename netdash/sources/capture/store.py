@@ -15,10 +15,12 @@ from netdash.errors import NetdashError
 from netdash.model.codec import DecodeError, decode_snapshot, encode_snapshot
 from netdash.model.headline import headline_rate
 from netdash.model.merge import merge
+from netdash.model.packets import WatchedFlow
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.sources.capture.counting import CapturePass
 from netdash.sources.capture.file import CaptureFile
+from netdash.sources.capture.flow_packets import FlowPackets, packets_of
 
 MAX_BYTES: Final = 1 << 30
 MAX_SNAPSHOTS: Final = 131_072
@@ -105,6 +107,13 @@ class CaptureStore:
     def progress(self) -> float:
         """Share of the file that was counted, 0 to 1."""
         return 1.0 if self.complete else self._pass.state.position / max(1, self._source.size_bytes)
+
+    def packets_of(
+        self, flow: WatchedFlow, limit: int = 1000, *, from_ns: int | None = None, to_ns: int | None = None
+    ) -> FlowPackets:
+        """The first packets of a flow in the file, or in a part of its time. See `flow_packets.packets_of`."""
+        local_nets = self._pass.options.local_nets
+        return packets_of(self._source, flow, limit, local_nets=local_nets, from_ns=from_ns, to_ns=to_ns)
 
     def _fill(self) -> None:
         try:

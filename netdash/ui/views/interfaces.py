@@ -103,9 +103,11 @@ class InterfacesView(View):
         self.call_after_refresh(self._draw_graphs)
 
     def measures(self) -> Sequence[str]:
-        """Interfaces are always counted by the kernel, frame by frame."""
+        """Interfaces are counted by the kernel, frame by frame; those of a capture file by their packets."""
         unit = self.state.units.rate_unit
-        return (f"the kernel's counters: wire bytes, {unit}", f"wire bytes, {unit}", unit)
+        captured = self.state.snapshot is not None and self.state.snapshot.mode.flows == "pcap"
+        counted_by = "the packets of the file" if captured else "the kernel's counters"
+        return (f"{counted_by}: wire bytes, {unit}", f"wire bytes, {unit}", unit)
 
     def receive(self, state: DashboardState) -> None:
         """Takes the interfaces of the newest snapshot."""
