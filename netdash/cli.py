@@ -12,10 +12,12 @@ from typing import Literal, NoReturn
 
 from netdash import __version__
 from netdash.errors import NetdashError, UsageError, keep_traceback
+from netdash.model.filter import Filter, FilterError, parse_filter
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.units import Units
 from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, VIEWS, Options, View
+from netdash.services import service_port
 from netdash.settings import KEY_PROFILES, THEMES, Settings, load_settings, settings_path
 
 Output = Literal["dashboard", "text", "json", "csv"]
@@ -31,6 +33,8 @@ payload.
   netdash eth0 '!docker*'          some interfaces
   netdash --json -c 5              five intervals as JSON Lines
   netdash -t --view flows -d 2     flows as text, every two seconds
+  netdash -f 'port:443 rate>1M'    what matches; words: proc: pid: user: unit: container: host: net: port: sport: dport:
+                                   proto: state: iface: rate> total>, text, /pattern/, not, or, ( )
   netdash doctor                   what works here, what does not, why, and how to change it
 """
 
@@ -151,6 +155,7 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
         to_moment=given.to_moment,
         local_nets=tuple(given.local_net),
         max_flows=given.max_flows,
+        row_filter=_row_filter(given.filter, given.view, output, numeric=given.numeric),
         ascii_only=given.ascii or settings.ascii,
         mouse=settings.mouse and not given.no_mouse,
         settings=replace(settings, profile=given.keys or settings.profile, theme=given.theme or settings.theme),
@@ -191,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("-d", "--delay", type=_delay, default=1.0, metavar="SECONDS", help="interval, 0.1 to 3600 (default 1)")
     add("-c", "--count", type=_count, metavar="N", help="headless: stop after N intervals")
+    add("-f", "--filter", metavar="EXPR", help="show only what matches, such as 'port:443 not proc:nginx rate>1M'")
     add("-n", "--numeric", action="store_true", help="no look-up of host and service names")
     add("-u", "--units", choices=("bits", "bytes"), help="unit of rates (default bits)")
     add("--iec", action="store_true", help="prefixes of 1024 (Ki, Mi) instead of 1000 (k, M)")
@@ -213,6 +219,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--theme", choices=THEMES, help="dashboard: colours (default: as in netdash.toml, else dark)")
     add("--version", action="version", version=f"netdash {__version__}")
     return parser
+
+
+def _row_filter(text: str | None, view: View | None, output: Output, *, numeric: bool) -> Filter | None:
+    if text is None:
+        return None
+    try:
+        chosen = parse_filter(text, service_port)
+    except FilterError as error:
+        raise UsageError(f"--filter: {sanitize(error.message, 400)}") from error
+    if output != "dashboard" and view in ("interfaces", "protocols"):
+        raise UsageError(f"--filter does not apply to --view {view}, which stays whole; name the interfaces instead")
+    if numeric and chosen.wants_host_names:
+        raise UsageError("--filter asks for a host by name, and -n looks up none; leave out -n or give its address")
+    return chosen
 
 
 def _delay(text: str) -> float:

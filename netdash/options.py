@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from netdash.model.filter import Filter
 from netdash.model.select import InterfaceSelection
 from netdash.model.units import Units
 from netdash.settings import Settings
@@ -37,6 +38,8 @@ class Options:
     local_nets: tuple[str, ...] = ()
     """Networks whose addresses are local in a capture file; checked."""
     max_flows: int = 131_072
+    row_filter: Filter | None = None
+    """Only what matches is shown; None = all."""
     ascii_only: bool = False
     mouse: bool = True
     settings: Settings = field(default_factory=Settings)

@@ -15,6 +15,7 @@ import msgspec
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Snapshot
 from netdash.options import View
+from netdash.sinks.row_filter import RowFilter
 from netdash.sinks.row_types import FlowRow, InterfaceRow, ProcessRow, SocketRow
 from netdash.sinks.rows import (
     AddressTexts,
@@ -46,9 +47,10 @@ _PROTOCOLS: Final = ("ipv4", "ipv6", "tcp", "udp", "icmp", "other_ip", "non_ip",
 class CsvSink:
     """One table. The first columns are the interval's end in UTC and its length in seconds."""
 
-    def __init__(self, stream: TextIO, view: View) -> None:
+    def __init__(self, stream: TextIO, view: View, rows: RowFilter | None = None) -> None:
         self.stream = stream
         self._view = view
+        self._filter = rows
         self._addresses = AddressTexts()
         row_type = _ROW_TYPES.get(view)
         self._columns = _PROTOCOL_COLUMNS if row_type is None else row_type.__struct_fields__
@@ -58,6 +60,8 @@ class CsvSink:
         self._emit([("time", "interval", *self._columns)])
 
     def write(self, snapshot: Snapshot) -> None:
+        if self._filter is not None:
+            snapshot, _ = self._filter.apply(snapshot)
         when, interval = iso_time(snapshot.time), round(snapshot.interval, 6)
         self._emit((when, interval, *self._converted_fields(row)) for row in self._rows(snapshot))
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from netdash.options import Options
 from netdash.sinks.progress import progress_line
+from netdash.sinks.row_filter import RowFilter
 from netdash.sinks.run import run_headless
 from netdash.sinks.sink import Sink
 from netdash.sources.resolver import Resolver
@@ -37,7 +38,9 @@ async def _run(
     output: Literal["text", "json", "csv"],
     progress: Callable[[], float] | None,
 ) -> int:
-    resolver = Resolver(enabled=not options.numeric and output == "text")
+    chosen = options.row_filter
+    wanted = output == "text" or (chosen is not None and chosen.wants_host_names)
+    resolver = Resolver(enabled=not options.numeric and wanted)
     try:
         async with progress_line(progress) if progress is not None else nullcontext():
             return await run_headless(source, _sink(options, output, resolver), options.count)
@@ -47,15 +50,17 @@ async def _run(
 
 
 def _sink(options: Options, output: Literal["text", "json", "csv"], resolver: Resolver) -> Sink:
+    chosen = options.row_filter
+    rows = None if chosen is None else RowFilter(chosen, options.units.bits, resolver)
     if output == "json":
         from netdash.sinks.json_lines import JsonLinesSink
 
-        return JsonLinesSink(sys.stdout, options.delay_seconds, options.view)
+        return JsonLinesSink(sys.stdout, options.delay_seconds, options.view, rows)
     if output == "csv":
         from netdash.sinks.csv_table import CsvSink
 
         assert options.view is not None
-        return CsvSink(sys.stdout, options.view)
+        return CsvSink(sys.stdout, options.view, rows)
     from netdash.sinks.text import TextSink
 
-    return TextSink(sys.stdout, options, resolver)
+    return TextSink(sys.stdout, options, resolver, rows)

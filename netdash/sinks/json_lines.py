@@ -10,6 +10,7 @@ from netdash import __version__
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Health, Snapshot
 from netdash.options import View
+from netdash.sinks.row_filter import RowFilter
 from netdash.sinks.rows import (
     AddressTexts,
     flow_rows,
@@ -32,11 +33,14 @@ _INTERVAL_DIGITS: Final = 6
 class JsonLinesSink:
     """A "start" line, a "snapshot" line an interval, a "summary" line with the totals of the run."""
 
-    def __init__(self, stream: TextIO, interval_seconds: float, view: View | None = None) -> None:
-        """`interval_seconds`: as asked for; `view`: only its tables, None = all but the sockets."""
+    def __init__(
+        self, stream: TextIO, interval_seconds: float, view: View | None = None, rows: RowFilter | None = None
+    ) -> None:
+        """`interval_seconds`: as asked for; `view`: only its tables, None = all but the sockets; `rows`: None = all."""
         self.stream = stream
         self._interval_seconds = interval_seconds
         self._view = view
+        self._rows = rows
         self._addresses = AddressTexts()
         self._totals = RunTotals(view)
         self._encoder = msgspec.json.Encoder()
@@ -69,6 +73,17 @@ class JsonLinesSink:
         emit(self.stream, self._encoder.encode(line) + b"\n")
 
     def _line(self, kind: str, snapshot: Snapshot) -> dict[str, object]:
+        chosen: dict[str, object] = {}
+        if self._rows is not None:
+            snapshot, hidden = self._rows.apply(snapshot)
+            chosen = {
+                "filter": {
+                    "expression": self._rows.text,
+                    "hidden_flows": hidden.flows,
+                    "hidden_processes": hidden.processes,
+                    "hidden_sockets": hidden.sockets,
+                }
+            }
         line: dict[str, object] = {
             "type": kind,
             "schema": SCHEMA,
@@ -77,6 +92,7 @@ class JsonLinesSink:
             "interval": round(snapshot.interval, _INTERVAL_DIGITS),
             "mode": snapshot.mode,
             "health": _health(snapshot),
+            **chosen,
         }
         view = self._view
         if view in (None, "interfaces"):

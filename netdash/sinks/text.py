@@ -10,6 +10,7 @@ from netdash.model.flow_history import FlowHistory
 from netdash.model.snapshot import Snapshot
 from netdash.model.units import NOT_KNOWN
 from netdash.options import Options
+from netdash.sinks.row_filter import RowFilter
 from netdash.sinks.run_totals import RunTotals
 from netdash.sinks.sink import emit
 from netdash.sinks.text_flows import flow_totals_text, flows_text
@@ -26,10 +27,11 @@ _NOTE_LIMIT = 400
 class TextSink:
     """All views in short, or `options.view` alone and whole."""
 
-    def __init__(self, stream: TextIO, options: Options, resolver: Resolver) -> None:
+    def __init__(self, stream: TextIO, options: Options, resolver: Resolver, rows: RowFilter | None = None) -> None:
         """`resolver` gives names unless `options.numeric`; it stays the caller's to close."""
         self.stream = stream
         self._options = options
+        self._rows = rows
         self._names = Names(None if options.numeric else resolver)
         self._history = FlowHistory(options.max_flows)
         self._totals = RunTotals(options.view)
@@ -45,14 +47,16 @@ class TextSink:
             for i in snapshot.interfaces
         ]
         self._notes = snapshot.health.notes
-        self._emit([title, *interfaces, *_notes(snapshot.health.notes)])
+        self._emit([title, *interfaces, *_notes(snapshot.health.notes), *self._filter_note()])
 
     def write(self, snapshot: Snapshot) -> None:
         self._totals.add(snapshot)
         options, names, units = self._options, self._names, self._options.units
         if options.view in (None, "flows"):
             self._history.update(snapshot)
-        lines = [_title(snapshot), *_missed(snapshot)]
+        matching = None if self._rows is None else self._rows.history_mask(self._history, snapshot)
+        snapshot, hidden = self._shown(snapshot)
+        lines = [_title(snapshot), *_missed(snapshot), *hidden]
         if snapshot.health.notes != self._notes:
             self._notes = snapshot.health.notes
             lines += _notes(self._notes)
@@ -61,14 +65,14 @@ class TextSink:
             case None:
                 lines += self._interfaces(snapshot, _local(snapshot.time)[11:19])
                 lines += ["", *processes_text(snapshot, units, SHORT_ROWS)]
-                lines += ["", *flows_text(self._history, snapshot, names, units, SHORT_ROWS)]
+                lines += ["", *flows_text(self._history, snapshot, names, units, SHORT_ROWS, matching)]
                 lines += ["", *protocols_summary_text(snapshot, units)]
             case "interfaces":
                 lines += self._interfaces(snapshot, _local(snapshot.time)[11:19])
             case "processes":
                 lines += processes_text(snapshot, units, LONG_ROWS)
             case "flows":
-                lines += flows_text(self._history, snapshot, names, units, LONG_ROWS)
+                lines += flows_text(self._history, snapshot, names, units, LONG_ROWS, matching)
             case "sockets":
                 lines += sockets_text(snapshot, names)
             case "protocols":
@@ -79,10 +83,11 @@ class TextSink:
         total = self._totals.total()
         if total is None:
             return
+        total, hidden = self._shown(total)
         options, units = self._options, self._options.units
         intervals = "1 interval" if self._totals.count == 1 else f"{self._totals.count} intervals"
         lines = [f"Summary  {total.interval:.3f} s in {intervals} to {_local(total.time)}"]
-        lines += [*_missed(total), *_notes(total.health.notes)]
+        lines += [*_missed(total), *_notes(total.health.notes), *self._filter_note(), *hidden]
         if total.interval > 0:
             match options.view:
                 case None:
@@ -101,6 +106,17 @@ class TextSink:
                 case "protocols":
                     lines += ["", *protocols_text(total, units)]
         self._emit(lines)
+
+    def _shown(self, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
+        """What matches the filter, and a line about what does not."""
+        if self._rows is None:
+            return snapshot, []
+        shown, hidden = self._rows.apply(snapshot)
+        counts = f"{hidden.flows} flows, {hidden.processes} processes, {hidden.sockets} sockets"
+        return shown, [f"filter: {clean(self._rows.text, _NOTE_LIMIT)}  hidden: {counts}"]
+
+    def _filter_note(self) -> list[str]:
+        return [] if self._rows is None else _notes((self._rows.note,))
 
     def _interfaces(self, snapshot: Snapshot, label: str) -> list[str]:
         accounting = accounting_text(snapshot, self._options.units)

@@ -31,11 +31,21 @@ _RECEIVED, _SENT = 0, 1
 Fields = Sequence[str]
 
 
-def flows_text(history: FlowHistory, snapshot: Snapshot, names: Names, units: Units, limit: int) -> list[str]:
-    """The busiest flows over 10 seconds with their rates over 2, 10 and 40 seconds, then iftop's footer."""
+def flows_text(
+    history: FlowHistory,
+    snapshot: Snapshot,
+    names: Names,
+    units: Units,
+    limit: int,
+    matching: NDArray[np.bool_] | None = None,
+) -> list[str]:
+    """The busiest flows over 10 seconds with their rates over 2, 10 and 40 seconds, then iftop's footer.
+
+    `matching`: rows of the history's table that are shown; None = all. The footer is of all flows either way.
+    """
     table = history.table
     volume = table.totals.sum(axis=0)
-    busy = np.flatnonzero((volume > 0) | ~table.known)
+    busy = np.flatnonzero(((volume > 0) | ~table.known) & (True if matching is None else matching))
     ten = table.rates[WINDOW_SECONDS.index(10)].sum(axis=0)
     top = busy[np.lexsort((table.flows["id"][busy], volume[busy], ten[busy]))[::-1][:limit]]
 

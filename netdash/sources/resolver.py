@@ -76,6 +76,11 @@ class Resolver:
                 self._start_thread()
         return name
 
+    def known_names(self) -> dict[bytes, str]:
+        """The names that are known by now, by packed address; asking begins no look-up."""
+        with self._lock:
+            return {address: name for address, (name, _) in self._answers.items() if name is not None}
+
     def service(self, port: int, protocol: int) -> str | None:
         """The name of a port in services(5), None if it has none or the IP protocol has no ports."""
         key = (port, protocol)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from netdash.model.filter.errors import FilterError
 from netdash.model.filter.parser import parse
-from netdash.model.filter.syntax import Node, foreign_words
+from netdash.model.filter.syntax import Hosts, Node, foreign_words, leaves
 from netdash.model.filter.values import ServicePort
 from netdash.model.filter.words import Table
 
@@ -39,6 +39,11 @@ class Filter:
         Interfaces and protocols with such words are not filtered at all; processes are found through their connections.
         """
         return foreign_words(self.node, table)
+
+    @property
+    def wants_host_names(self) -> bool:
+        """Whether it asks for a host by name: then names have to be looked up that no row on the screen needs."""
+        return any(isinstance(leaf, Hosts) and leaf.asks_names for leaf in leaves(self.node))
 
     def flows(
         self, flows: NDArray[np.void], context: FilterContext, figures: Figures | None = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Final, Literal
 
 from netdash.model.filter.pattern import Pattern
 from netdash.model.filter.words import BY_NAME, TEXT_TABLES, Table
 
-Side = Literal["either", "local", "remote"]
+_ADDRESS_CHARS: Final = frozenset("0123456789.:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,11 @@ class Hosts:
     word: str
     networks: tuple[Network, ...]
     matchers: tuple[Matcher, ...] = ()
+
+    @property
+    def asks_names(self) -> bool:
+        """Whether a matcher is more than a part of an address."""
+        return any(not isinstance(m, Match) or set(m.text) - _ADDRESS_CHARS for m in self.matchers)
 
 
 @dataclass(frozen=True, slots=True)

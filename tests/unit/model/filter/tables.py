@@ -58,6 +58,7 @@ FLOWS = np.concatenate(
         flow("127.0.0.1", 22, "127.0.0.1", 50_002, pid=30, ifindex=3),
     ]
 )
+FLOWS["id"] = (1, 2, 3, 4)
 """Row 0: https from a named host to nginx; 1: curl, 5 MB; 2: IPv6 UDP without a process; 3: ssh on lo."""
 
 SOCKETS = np.zeros(3, SOCKET_ROW)
