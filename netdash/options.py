@@ -40,6 +40,8 @@ class Options:
     max_flows: int = 131_072
     row_filter: Filter | None = None
     """Only what matches is shown; None = all."""
+    capture_filter: str | None = None
+    """A pcap expression: only packets that match are counted; None = all."""
     ascii_only: bool = False
     mouse: bool = True
     settings: Settings = field(default_factory=Settings)

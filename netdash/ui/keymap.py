@@ -98,6 +98,8 @@ DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("dashboard.help", "question_mark,f1", "help", "help", "This help, with all notes", display="?"),
     KeyBinding("dashboard.quit", "q,ctrl+c,ctrl+q", "app.quit", "quit", "Quit at once", display="q"),
     KeyBinding("dashboard.pause", "space", "pause", "pause", "Pause the view; counting goes on"),
+    KeyBinding("dashboard.filter", "slash", "filter", "filter", "Filter: show only the rows that match; Esc clears"),
+    KeyBinding("dashboard.capture", "f", "capture_filter", "", "Capture filter: which packets are counted at all"),
     KeyBinding("dashboard.back", "escape", "back", "", "Back: close the notes, then one step up"),
     KeyBinding("dashboard.bits", "u", "toggle_bits", "bits/bytes", "Rates in bits or bytes per second"),
     KeyBinding("dashboard.iec", "U", "toggle_iec", "", "Prefixes of 1000 (k, M, G) or 1024 (Ki, Mi, Gi)"),
@@ -116,6 +118,15 @@ DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("dashboard.suspend", "ctrl+z", "app.suspend_process", "", "Suspend; fg brings it back"),
 )
 """Keys that work in every view."""
+
+FILTER_KEYS: Final[tuple[KeyBinding, ...]] = (
+    KeyBinding("filter.complete", "tab", "complete(1)", "", "Complete a word, or a value that is there now"),
+    KeyBinding("filter.complete_back", "shift+tab", "complete(-1)", "", "The completion before"),
+    KeyBinding("filter.older", "up", "recall(1)", "", "The filter before"),
+    KeyBinding("filter.newer", "down", "recall(-1)", "", "The filter after"),
+    KeyBinding("filter.clear", "escape", "clear_filter", "", "No filter"),
+)
+"""Keys of the filter's prompt; Enter keeps the filter."""
 
 TABLE_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("table.up", "up,k", "move(-1)", "", "Row up"),

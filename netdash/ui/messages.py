@@ -20,3 +20,11 @@ class IntervalWanted(Message):
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
+
+
+class FilterChanged(Message):
+    """The state's filter is another now."""
+
+
+class FilterClosed(Message):
+    """The filter's prompt is gone."""

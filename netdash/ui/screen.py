@@ -14,9 +14,9 @@ from textual.timer import Timer
 
 from netdash.ui.help import HelpScreen
 from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, bindings
-from netdash.ui.messages import IntervalWanted
+from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted
 from netdash.ui.registry import VIEWS
-from netdash.ui.state import DashboardState
+from netdash.ui.state import DashboardState, Scope
 from netdash.ui.view import View
 from netdash.ui.widgets.banner import Banner
 from netdash.ui.widgets.header_line import HeaderLine
@@ -29,6 +29,14 @@ _NOTICE_SECONDS: Final = 4.0
 _ALWAYS_SHOWN: Final = ("dashboard.help", "dashboard.quit")
 
 
+def capture_filter_words(expression: str | None) -> str:
+    """Which packets are counted, and how another choice is made: loading a program takes privilege, which is given
+    up after the start."""
+    if expression is None:
+        return "all packets are counted; fewer: start netdash with --capture-filter 'port 443' (it needs privilege)"
+    return f"counted are only packets that match '{expression}'; start netdash anew to change that"
+
+
 def _index(view_id: str) -> int:
     return next(index for index, entry in enumerate(VIEWS) if entry.view_id == view_id)
 
@@ -39,6 +47,7 @@ class MainScreen(Screen[None]):
     DEFAULT_CSS = """
     MainScreen { layout: vertical; overflow: hidden; }
     MainScreen #views { height: 1fr; }
+    MainScreen #filter { height: auto; }
     MainScreen.-ascii LineTable { scrollbar-size-vertical: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = list(bindings(DASHBOARD_KEYS))
@@ -56,6 +65,7 @@ class MainScreen(Screen[None]):
         yield TabLine([entry.title for entry in VIEWS], id="tabs")
         yield Banner(id="banner")
         yield Vertical(id="views")
+        yield Vertical(id="filter")
         yield KeyLine(id="keys")
 
     async def on_mount(self) -> None:
@@ -80,10 +90,34 @@ class MainScreen(Screen[None]):
         self._active = index
         for other in self._views.values():
             other.display = other is view
+        self._state.hidden_rows = None
         if self._state.snapshot is not None:
             view.receive(self._state)
         view.focus_default()
         self.draw_frame()
+
+    async def action_filter(self) -> None:
+        """Opens the filter's prompt at the bottom."""
+        # Loaded when it is first wanted.
+        from netdash.ui.widgets.filter_bar import FilterBar
+
+        place = self.query_one("#filter", Vertical)
+        if not place.children:
+            await place.mount(FilterBar(self._state))
+        place.query_one(FilterBar).open()
+
+    @on(FilterChanged)
+    def _on_filter_changed(self) -> None:
+        self._redraw()
+
+    @on(FilterClosed)
+    def _on_filter_closed(self) -> None:
+        if self.view is not None:
+            self.view.focus_default()
+
+    def action_capture_filter(self) -> None:
+        """Tells which packets are counted at all, and how to change that."""
+        self.tell(capture_filter_words(self._state.options.capture_filter))
 
     def _hide_columns(self, view: View) -> None:
         for table in view.query(LineTable):
@@ -111,6 +145,7 @@ class MainScreen(Screen[None]):
 
     def _redraw(self) -> None:
         """Draws what is shown with other settings."""
+        self._state.hidden_rows = None
         if self.view is not None and self._state.snapshot is not None:
             self.view.redraw(self._state)
         self.draw_frame()
@@ -182,8 +217,15 @@ class MainScreen(Screen[None]):
         await self._choose((self._active + step) % len(VIEWS))
 
     def action_back(self) -> None:
-        """Esc: closes the notes, then what is open in the view, then goes one step up in the scope."""
+        """Esc: closes the notes, what is open in the view, goes one step up in the scope, takes the filter away.
+
+        A filter that was set in this very scope goes before the scope does.
+        """
         if self.query_one(Banner).dismiss() or (self.view is not None and self.view.back()):
+            return
+        if self._state.row_filter is not None and self._state.scope in (Scope(), self._state.filter_scope):
+            self._state.set_filter(None)
+            self._redraw()
             return
         outer = self._state.scope.outer()
         if outer != self._state.scope:

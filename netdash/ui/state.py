@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +11,7 @@ from netdash.options import Options
 from netdash.ui.keymap import Keymap
 
 if TYPE_CHECKING:
+    from netdash.model.filter import Filter
     from netdash.model.snapshot import Interface, Layer, Snapshot
     from netdash.model.units import Units
     from netdash.ui.histories import Histories
@@ -21,6 +22,9 @@ class Resolver(Protocol):
 
     def name(self, address: bytes) -> str | None:
         """The name of an address of 16 bytes; None while it is not known, or when it has none."""
+
+    def known_names(self) -> Mapping[bytes, str]:
+        """The names that are known by now; asking begins no look-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,12 @@ class DashboardState:
         self.services = options.settings.services
         """Service names instead of port numbers."""
         self.scope = Scope()
+        self.row_filter: Filter | None = options.row_filter
+        """What rows must match to be shown; None = all are."""
+        self.filter_scope = Scope()
+        """The scope in which the filter was set: Esc goes back to it before it takes the filter away."""
+        self.hidden_rows: int | None = None
+        """Rows of the visible view that the filter hides; None where it does not apply to them."""
         self.resolver: Resolver | None = None
         self.snapshot: Snapshot | None = None
         """The newest; None before the first."""
@@ -106,6 +116,10 @@ class DashboardState:
         """By index and name: what went wrong on the interfaces of the newest snapshot."""
         self._histories: Histories | None = None
         self._make_resolver = make_resolver
+
+    def set_filter(self, chosen: Filter | None) -> None:
+        """Another filter, or none."""
+        self.row_filter, self.filter_scope = chosen, self.scope
 
     @property
     def layer(self) -> Layer | None:

@@ -15,6 +15,7 @@ from netdash.ui.widgets.text_line import Part, TextLine
 
 _HOST_CELLS = 20
 _SCOPE_CELLS = 40
+_FILTER_CELLS = 24
 
 
 class HeaderLine(TextLine):
@@ -54,6 +55,9 @@ class HeaderLine(TextLine):
         marks: list[Part] = []
         if silent_seconds:
             marks.append((f" no data for {silent_seconds} s ", Tone.BAD))
+        if state.row_filter is not None:
+            hides = "does not apply here" if state.hidden_rows is None else f"hides {count(state.hidden_rows)}"
+            marks.append((f" /{_short(state.row_filter.text, _FILTER_CELLS)} {hides} ", Tone.WARN))
         if state.paused:
             marks.append((" PAUSED ", Tone.WARN))
         if state.lost_packets:
