@@ -1,21 +1,23 @@
 """The filter on the tables of the dashboard: one call for each view, which says what it hides to the header.
 
-All give None without a filter. What a view draws stays whole where the filter says nothing of its rows.
+All rows stay without a filter, and where the filter says nothing of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdash.model.filter import Filter
-from netdash.model.filter.context import FilterContext, Figures, HostNames, no_host_names
+from netdash.model.filter.context import Figures, FilterContext, HostNames, no_host_names
 from netdash.model.flow_history import FlowTable
-from netdash.model.process_history import ProcessRow
+from netdash.model.process_history import Moved
 from netdash.model.protocols import protocol_name, state_name
 from netdash.model.snapshot import Interface, Process, Snapshot
+from netdash.model.windows import WINDOW_NS
 from netdash.ui.state import DashboardState
 
 Mask = NDArray[np.bool_]
@@ -24,42 +26,90 @@ _ASKED_NAMES = 256
 """Addresses whose names are looked up for a filter by host name."""
 
 
-def flow_filter(state: DashboardState) -> Callable[[FlowTable], Mask] | None:
-    """A function that finds the rows of a table of flows that match; it may be called in a thread.
+@runtime_checkable
+class _Remembers(Protocol):
+    """A resolver that tells what it knows by now."""
 
-    `rate` is that over 2 seconds, `total` that since the start.
+    def known_names(self) -> Mapping[bytes, str]: ...
+
+
+class FlowMatch:
+    """Finds the flows that match, in a thread too; `rate` is that over 2 seconds, `total` that since the start."""
+
+    def __init__(self, state: DashboardState, chosen: Filter) -> None:
+        self._state = state
+        self._chosen = chosen
+        self._context = _context(state, chosen)
+        self._now_ns = state.histories.flows.now_ns
+
+    def __call__(self, table: FlowTable, within: Mask | None = None) -> Mask:
+        """Of the flows `within` the scope (None: all) those that match; of the others the recent ones are hidden."""
+        rates = table.rates[0].sum(axis=0)
+        totals = table.totals.sum(axis=0).astype(np.float64)
+        rates[~table.known] = totals[~table.known] = np.nan
+        matching = self._chosen.flows(table.flows, self._context, Figures(rates, totals))
+        recent = table.last_seen_ns > self._now_ns - WINDOW_NS[-1]
+        return _told(self._state, matching, recent, within)
+
+
+def flow_match(state: DashboardState) -> FlowMatch | None:
+    """What finds the flows that match."""
+    chosen = _filter_of(state)
+    return None if chosen is None else FlowMatch(state, chosen)
+
+
+class _Moving(Protocol):
+    @property
+    def process(self) -> Process | None: ...
+
+    @property
+    def moved(self) -> Moved: ...
+
+
+class _OfInterface(Protocol):
+    @property
+    def interface(self) -> Interface: ...
+
+
+MovingRow = TypeVar("MovingRow", bound=_Moving)
+InterfaceRow = TypeVar("InterfaceRow", bound=_OfInterface)
+
+
+def matching_processes(state: DashboardState, rows: list[MovingRow]) -> list[MovingRow]:
+    """Rows whose process matches, also through its connections; `rate` is that of the last interval.
+
+    Rows that are no process match nothing.
     """
-    chosen = state.row_filter
+    chosen = _filter_of(state)
     if chosen is None:
-        return None
-    context = _context(state, chosen)
-    return lambda table: chosen.flows(table.flows, context, _flow_figures(table))
-
-
-def process_mask(state: DashboardState, rows: Sequence[ProcessRow]) -> Mask | None:
-    """The processes that match, also through their connections; `rate` is that of the last interval."""
-    chosen = state.row_filter
-    if chosen is None:
-        return None
+        return rows
+    owned = [(row, row.process) for row in rows if row.process is not None]
     figures = Figures(
-        _sums([(row.moved.rx_rate, row.moved.tx_rate) for row in rows]),
-        _sums([(row.moved.rx_total, row.moved.tx_total) for row in rows]),
+        _sums([(row.moved.rx_rate, row.moved.tx_rate) for row, _ in owned]),
+        _sums([(row.moved.rx_total, row.moved.tx_total) for row, _ in owned]),
     )
-    return _told(state, chosen.processes(tuple(row.process for row in rows), _context(state, chosen), figures))
+    mask = chosen.processes(tuple(process for _, process in owned), _context(state, chosen), figures)
+    shown = [row for (row, _), matches in zip(owned, mask.tolist(), strict=True) if matches]
+    state.hidden_rows = len(rows) - len(shown)
+    return shown
 
 
-def socket_mask(state: DashboardState, sockets: NDArray[np.void]) -> Mask | None:
-    """The sockets that match."""
-    chosen = state.row_filter
-    return None if chosen is None else _told(state, chosen.sockets(sockets, _context(state, chosen)))
+def matching_sockets(state: DashboardState, sockets: NDArray[np.void], within: Mask) -> Mask:
+    """Of the sockets `within` the scope those that match."""
+    chosen = _filter_of(state)
+    if chosen is None:
+        return within
+    return _told(state, chosen.sockets(sockets, _context(state, chosen)), within)
 
 
-def interface_mask(state: DashboardState, interfaces: Sequence[Interface]) -> Mask | None:
-    """The interfaces that match; None where the filter says nothing of interfaces."""
-    chosen = state.row_filter
+def matching_interfaces(state: DashboardState, rows: Sequence[InterfaceRow]) -> Sequence[InterfaceRow]:
+    """The interfaces that match; all where the filter says nothing of interfaces."""
+    chosen = _filter_of(state)
     if chosen is None or chosen.foreign_words("interfaces"):
-        return None
-    return _told(state, chosen.interfaces(tuple(interfaces), _context(state, chosen)))
+        return rows
+    mask = chosen.interfaces(tuple(row.interface for row in rows), _context(state, chosen))
+    state.hidden_rows = int(len(mask) - mask.sum())
+    return tuple(row for row, matches in zip(rows, mask.tolist(), strict=True) if matches)
 
 
 def seen_values(state: DashboardState, word: str) -> set[str]:
@@ -91,6 +141,11 @@ def seen_values(state: DashboardState, word: str) -> set[str]:
             return set()
 
 
+def _filter_of(state: DashboardState) -> Filter | None:
+    """None also before the first snapshot, when there is nothing to show."""
+    return state.row_filter if state.snapshot is not None else None
+
+
 def _context(state: DashboardState, chosen: Filter) -> FilterContext:
     snapshot, table = state.snapshot, state.histories.flows.table
     resolver = state.resolver
@@ -110,14 +165,7 @@ def _context(state: DashboardState, chosen: Filter) -> FilterContext:
 
 
 def _known_names(state: DashboardState) -> HostNames:
-    return state.resolver.known_names if state.resolver is not None else no_host_names
-
-
-def _flow_figures(table: FlowTable) -> Figures:
-    rates = table.rates[0].sum(axis=0)
-    totals = table.totals.sum(axis=0).astype(np.float64)
-    rates[~table.known] = totals[~table.known] = np.nan
-    return Figures(rates, totals)
+    return state.resolver.known_names if isinstance(state.resolver, _Remembers) else no_host_names
 
 
 def _sums(pairs: Sequence[tuple[float | None, float | None]]) -> NDArray[np.float64]:
@@ -125,9 +173,15 @@ def _sums(pairs: Sequence[tuple[float | None, float | None]]) -> NDArray[np.floa
     return np.array([np.nan if a is None and b is None else (a or 0.0) + (b or 0.0) for a, b in pairs], np.float64)
 
 
-def _told(state: DashboardState, mask: Mask) -> Mask:
-    state.hidden_rows = int(len(mask) - mask.sum())
-    return mask
+def _told(state: DashboardState, matching: Mask, *within: Mask | None) -> Mask:
+    """What matches of the rows within all the masks; how many of those are hidden is told to the header."""
+    candidates = np.ones(len(matching), np.bool_)
+    for mask in within:
+        if mask is not None:
+            candidates &= mask
+    state.hidden_rows = int((candidates & ~matching).sum())
+    scope = within[-1]
+    return matching if scope is None else matching & scope
 
 
 def _protocols(snapshot: Snapshot) -> set[str]:

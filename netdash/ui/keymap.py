@@ -98,7 +98,7 @@ DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("dashboard.help", "question_mark,f1", "help", "help", "This help, with all notes", display="?"),
     KeyBinding("dashboard.quit", "q,ctrl+c,ctrl+q", "app.quit", "quit", "Quit at once", display="q"),
     KeyBinding("dashboard.pause", "space", "pause", "pause", "Pause the view; counting goes on"),
-    KeyBinding("dashboard.filter", "slash", "filter", "filter", "Filter: show only the rows that match; Esc clears"),
+    KeyBinding("dashboard.filter", "slash", "filter", "", "Filter: show only the rows that match; Esc clears"),
     KeyBinding("dashboard.capture", "f", "capture_filter", "", "Capture filter: which packets are counted at all"),
     KeyBinding("dashboard.back", "escape", "back", "", "Back: close the notes, then one step up"),
     KeyBinding("dashboard.bits", "u", "toggle_bits", "bits/bytes", "Rates in bits or bytes per second"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,9 +22,6 @@ class Resolver(Protocol):
 
     def name(self, address: bytes) -> str | None:
         """The name of an address of 16 bytes; None while it is not known, or when it has none."""
-
-    def known_names(self) -> Mapping[bytes, str]:
-        """The names that are known by now; asking begins no look-up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -33,7 +32,11 @@ class Completion:
     @property
     def common(self) -> str:
         """What all options begin with."""
-        return os.path.commonprefix(self.options) if self.options else ""
+        if not self.options:
+            return ""
+        first, last = min(self.options), max(self.options)
+        length = next((at for at, char in enumerate(first) if last[at : at + 1] != char), len(first))
+        return first[:length]
 
 
 def complete(text: str, cursor: int, values: Values) -> Completion:

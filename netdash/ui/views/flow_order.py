@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
@@ -51,6 +52,8 @@ class FlowLimits:
 
     ifindex: int | None = None
     pid: int | None = None
+    matching: Callable[[FlowTable, NDArray[np.bool_] | None], NDArray[np.bool_]] | None = None
+    """Gives, of the flows within the other limits, those that match the filter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +93,8 @@ def arrange(
         chosen &= table.flows["ifindex"] == limits.ifindex
     if limits.pid is not None:
         chosen &= table.flows["pid"] == limits.pid
+    if limits.matching is not None:
+        chosen = limits.matching(table, chosen)
     sums = np.concatenate([table.totals[None, :, chosen].sum(axis=2), table.rates[:, :, chosen].sum(axis=2)])
     recent = chosen & (table.last_seen_ns > now_ns - SHOWN_FOR_NS)
     visible = chosen if wanted.sort == "total" else recent

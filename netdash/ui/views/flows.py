@@ -17,6 +17,7 @@ from netdash.model.flow_history import HEADLINE, FlowHistory, FlowTable, FlowTot
 from netdash.model.headline import headline_interfaces
 from netdash.model.snapshot import Layer
 from netdash.model.windows import WINDOW_SECONDS
+from netdash.ui.filtering import flow_match
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone, palette_of
@@ -132,7 +133,9 @@ class FlowsView(View):
         if taken is None:
             return
         limits = FlowLimits(
-            scope.interface.index if scope.interface else None, scope.process.pid if scope.process else None
+            scope.interface.index if scope.interface else None,
+            scope.process.pid if scope.process else None,
+            flow_match(self.state),
         )
         work = partial(arrange, taken.table, taken.now_ns, self._order, limits, self._frozen)
         if len(taken.table) <= _SORTED_AT_ONCE:
@@ -143,6 +146,7 @@ class FlowsView(View):
 
     async def _show_later(self, work: Callable[[], Arrangement]) -> None:
         self._show(await asyncio.to_thread(work))
+        self.post_message(self.KeysChanged())
 
     def _show(self, arrangement: Arrangement) -> None:
         if self._frozen is not None:
@@ -185,6 +189,8 @@ class FlowsView(View):
     def _empty_text(self) -> str:
         if self._taken is None:
             return "waiting for the first interval"
+        if self.state.row_filter is not None:
+            return "no flow matches the filter"
         silent = f"in the last {SHOWN_FOR_NS // 10**9} s"
         if self._taken.layer == Layer.PAYLOAD:
             return f"no TCP socket moved anything {silent}"
@@ -206,6 +212,8 @@ class FlowsView(View):
 
     def _summed(self) -> str:
         """What the three lines below are sums of."""
+        if self.state.row_filter is not None:
+            return "the flows that match"
         if self.state.scope.process or self.state.scope.interface:
             return self.state.scope.trail
         names = self._taken.headline if self._taken is not None else []
@@ -213,7 +221,7 @@ class FlowsView(View):
 
     def _show_sums(self) -> None:
         received, sent, both = self._sums()
-        followed = self.state.scope.process is None
+        followed = self.state.scope.process is None and self.state.row_filter is None
         marks: tuple[Part, ...] = ((" ▲ TX    ", Tone.TX), (" ▼ RX    ", Tone.RX), "   TOTAL ")
         lines = ("#flow-sent", "#flow-received", "#flow-both")
         for line, mark, figures in zip(lines, marks, (sent, received, both), strict=True):
@@ -222,7 +230,7 @@ class FlowsView(View):
 
     def _sums(self) -> _Sums:
         scope = self.state.scope
-        if scope.process is not None:
+        if scope.process is not None or self.state.row_filter is not None:
             rx, tx = (FlowTotals(int(column[0]), 0.0, tuple(column[1:])) for column in self._arrangement.sums.T)
             rates = tuple(a + b for a, b in zip(rx.rates, tx.rates, strict=True))
             return rx, tx, FlowTotals(rx.total_bytes + tx.total_bytes, 0.0, rates)

@@ -140,7 +140,12 @@ class InterfacesView(View):
 
     def _draw(self) -> None:
         table = self.query_one(LineTable)
-        rows = tree_rows(order_rows(self._rows, self._sort, self._descending), self._fold_wishes) if self._rows else []
+        chosen = self._rows
+        if self.state.row_filter is not None:
+            from netdash.ui.filtering import matching_interfaces  # imports NumPy, too slow for the first paint
+
+            chosen = tuple(matching_interfaces(self.state, chosen))
+        rows = tree_rows(order_rows(chosen, self._sort, self._descending), self._fold_wishes) if chosen else []
         total = [TreeRow(self._total)] if self._total else []
         self._shown = (*total, *rows)
         ascii_only = palette_of(self.app).ascii_only

@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 
 from netdash.model.snapshot import Layer
+from netdash.ui.filtering import matching_processes
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, ProcessScope, Scope
 from netdash.ui.theme import Tone
@@ -109,7 +110,7 @@ class ProcessesView(View):
         process = self.state.scope.process
         if process is not None:
             rows = [row for row in rows if row.key == (process.pid, process.start_ticks)]
-        self._rows = rows
+        self._rows = matching_processes(self.state, rows)
         self._draw()
 
     def _draw(self) -> None:
@@ -126,6 +127,8 @@ class ProcessesView(View):
     def _empty_text(self) -> str:
         if self._taken is None:
             return "waiting for the first interval"
+        if self.state.row_filter is not None:
+            return "no process matches the filter"
         trail = self.state.scope.trail
         return f"nothing was moved by any process: {trail}" if trail else "no process has a network socket"
 

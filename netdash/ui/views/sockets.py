@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 
 from netdash.model.history import SocketFigures
 from netdash.model.tables import UNKNOWN, pack_address
+from netdash.ui.filtering import matching_sockets
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, ProcessScope, Scope
 from netdash.ui.theme import Tone
@@ -125,6 +126,7 @@ class SocketsView(View):
             addresses=taken.addresses.get(index, frozenset()) if index is not None else None,
             ifindex=index,
         )
+        within = matching_sockets(self.state, figures.sockets, within)
         positions = (within & of_kind(figures, self._kind)).nonzero()[0]
         labels = Labels.of(self.state)
         names = {pid: (process.name, process.user) for pid, process in labels.processes.items()}

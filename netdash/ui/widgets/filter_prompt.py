@@ -157,7 +157,9 @@ class FilterPrompt(Input):
         cycle = self._cycle
         option = cycle.options[self._cycle_index]
         self._put(cycle, option)
-        self._cycle = Completion(cycle.start, cycle.start + len(option), cycle.options) if len(cycle.options) > 1 else None
+        self._cycle = (
+            Completion(cycle.start, cycle.start + len(option), cycle.options) if len(cycle.options) > 1 else None
+        )
         self.post_message(self.Offered(cycle.options, option))
 
     def _put(self, completion: Completion, option: str) -> None:
