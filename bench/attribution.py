@@ -22,12 +22,13 @@ from typing import Final
 
 import msgspec
 
-from bench import many_processes
 from bench.headless import NETDASH
 from bench.lines import LineProcess
+from bench.many_processes import Shape
 from bench.processes import await_file_line, cpu_seconds, end, spawn
 from bench.report import Section, Table, count, milliseconds, percent
 from bench.setting import Setting, machine_lines, open_setting
+from bench.slowdown import measure_slowdown
 from netdash.collector.process import REFUSE_VARIABLE
 from netdash.errors import NetdashError
 from netdash.kernel.socket_traffic import SocketTraffic
@@ -37,8 +38,14 @@ from tests.integration.scenarios.serving import Server
 from tests.integration.scenarios.watching import Result, place_in, run_scenarios
 from tests.namespaces import run_in
 
-_LAYERS: Final = {"exact": "", "scan of /proc": "exact", "sockets alone": "ebpf,ring,exact"}
+_LAYERS: Final = {
+    "exact": "",
+    "hooks": "exact",
+    "scan of /proc": "exact,hooks",
+    "sockets alone": "ebpf,ring,exact,hooks",
+}
 """What is refused so that the layer is used."""
+_SHAPES: Final = (Shape(300, 3, 2, 0), Shape(50, 10, 10, 1980))
 _NETHOGS: Final = ("nethogs", "-t", "-C", "-v", "2", "-d", "1")
 """Totals in bytes of every process, each second."""
 _NETHOGS_LINE: Final = re.compile(r"/(\d+)/\d+\t([\d.e+]+)\t([\d.e+]+)$")
@@ -97,6 +104,7 @@ def measure(setting: Setting) -> Section:
     with place_in(setting.lab) as (place, servers):
         _shares(setting, place, section)
         _live(setting, servers[0], section)
+    section.tables.append(measure_slowdown(setting, {name: _LAYERS[name] for name in ("exact", "hooks")}))
     _call_time(setting, section)
     return section
 
@@ -188,23 +196,22 @@ def _beside(
 
 
 def _live(setting: Setting, server: Server, section: Section) -> None:
-    """CPU a second of `netdash --json`, one interval being a second, with many processes that all send in it."""
+    """CPU a second of `netdash --json`, one interval being a second, with many processes that send in it."""
     lab, seconds = setting.lab, setting.pick(6, 3)
-    rows = []
-    with LineProcess(
-        "bench.many_processes",
-        lab.b.ipv4,
-        str(server.port),
-        namespace=lab.a.namespace,
-        cpu=setting.generator.cpu,
-    ) as load:
-        load.read()
-        for name, refuse in _LAYERS.items():
-            used = _cpu_of_intervals(setting, load, refuse, seconds)
-            rows.append((name, *(milliseconds(part) for part in used)))
-    load_name = f"{count(many_processes.PROCESSES)} processes, {count(many_processes.SOCKETS)} sockets that all send"
-    title = f"netdash --json, {load_name}: CPU an interval"
-    section.tables.append(Table(title, ("layer", "collector", "JSON output"), rows))
+    for shape in _SHAPES:
+        arguments = (lab.b.ipv4, str(server.port), *map(str, shape))
+        rows = []
+        with LineProcess(
+            "bench.many_processes", *arguments, namespace=lab.a.namespace, cpu=setting.generator.cpu
+        ) as load:
+            load.read()
+            for name, refuse in _LAYERS.items():
+                used = _cpu_of_intervals(setting, load, refuse, seconds)
+                rows.append((name, *(milliseconds(part) for part in used)))
+        sending = shape.processes * (shape.streams + shape.datagram_sockets)
+        load_name = f"{count(shape.processes)} processes, {count(shape.sockets)} sockets of which {count(sending)} send"
+        title = f"netdash --json, {load_name}: CPU an interval"
+        section.tables.append(Table(title, ("layer", "collector", "JSON output"), rows))
 
 
 def _cpu_of_intervals(setting: Setting, load: LineProcess, refuse: str, seconds: int) -> tuple[float, float]:

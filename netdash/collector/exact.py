@@ -88,6 +88,7 @@ class ExactLayer:
             Evidence(join(moved_here, late, spliced), self.table.rows["cookie"].copy(), kernel),
             frozenset(moved["pid"][moved["net_namespace"] != self.net_namespace].tolist()),
             self.recent.with_earlier(fresh, ended),
+            frozenset(np.unique(held["pid"]).tolist()),
             namespaces_of(held, moved),
         )
 

@@ -106,6 +106,7 @@ class HooksLayer:
             ),
             frozenset(moved["pid"][moved["net_namespace"] != self.net_namespace].tolist()),
             self.recent.with_earlier(sockets_of(mine, listed["cookie"], self.net_namespace), ended),
+            frozenset(np.unique(self.holders.rows["pid"]).tolist()),
             namespaces_of(self.holders.rows, moved),
         )
 

@@ -26,6 +26,8 @@ class Moves:
     """Pids that moved something in other network namespaces: their packets are not counted here."""
     extra_sockets: NDArray[np.void]
     """SOCKET_ROW of sockets of this namespace that no listing showed."""
+    holding: frozenset[int] = frozenset()
+    """Pids that hold sockets of any network namespace."""
     namespaces: dict[int, int] = field(default_factory=dict)
     """Inode number of the network namespace by pid; of a process with sockets in several, the lowest socket's."""
 

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_interface
 from typing import Final
 
@@ -182,6 +183,7 @@ class Collector:
                 wire=raw is not None,
                 moved=moves.everywhere if moves is not None else None,
                 elsewhere=moves.elsewhere if moves is not None else frozenset(),
+                holding=moves.holding if moves is not None else frozenset(),
                 namespaces=self._namespaces(sockets, moves),
             ),
             flows=empty(flows.dtype) if baseline else flows,
@@ -217,13 +219,10 @@ class Collector:
 
     def _local_addresses(self) -> frozenset[str]:
         """This host's addresses and the broadcast addresses of its networks."""
-        addresses = set()
+        addresses: set[str] = set()
         for link in self.links.links.values():
             for text in link.addresses:
-                interface = ip_interface(text)
-                addresses.add(str(interface.ip))
-                if interface.version == 4:
-                    addresses.add(str(interface.network.broadcast_address))
+                addresses.update(_with_broadcast(text))
         return frozenset(addresses)
 
     def _health(self, raw: RawCounts | None, flows: NDArray[np.void]) -> Health:
@@ -264,6 +263,15 @@ class Collector:
             rows = self.events.read()
             if len(rows):
                 self.closed.append(rows)
+
+
+@lru_cache(maxsize=4096)
+def _with_broadcast(text: str) -> tuple[str, ...]:
+    """An address with its prefix length -> the address and, for IPv4, its network's broadcast address."""
+    interface = ip_interface(text)
+    if interface.version == 4:
+        return str(interface.ip), str(interface.network.broadcast_address)
+    return (str(interface.ip),)
 
 
 def _check_selection(selection: InterfaceSelection, links: LinkTable) -> None:

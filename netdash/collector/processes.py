@@ -65,17 +65,19 @@ class ProcessTable:
         wire: bool,
         moved: NDArray[np.void] | None = None,
         elsewhere: frozenset[int] = frozenset(),
+        holding: frozenset[int] = frozenset(),
         namespaces: Mapping[int, int] | None = None,
     ) -> tuple[Process, ...]:
         """Processes that own a socket (SOCKET_ROW) or a flow (FLOW_ROW, owners assigned, a shared one once for each).
 
         `wire`: packets are counted; `moved`: MOVED_ROW of the interval where the kernel counts payload by process;
-        `elsewhere`: pids whose packets pass other network namespaces; `namespaces`: inode number by pid.
+        `elsewhere`: pids whose packets pass other network namespaces; `holding`: pids with sockets of
+        any namespace, besides those in `sockets`; `namespaces`: inode number by pid.
         """
         movers = payload_by_process(moved) if moved is not None else {}
         with_sockets = _pids(sockets)
         present = with_sockets | _pids(closed) | _pids(flows) | {pid for pid, _ in movers}
-        exited = self._refresh(present, with_sockets, movers)
+        exited = self._refresh(present, with_sockets | holding, movers)
         every = join(sockets, closed)
         figures = Figures(
             wire=_wire_by_pid(flows) if wire else None,
