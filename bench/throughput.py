@@ -1,8 +1,8 @@
 """A stream and small datagrams from one process to another, as fast as they go: `attribution` starts it.
 
 python -m bench.throughput receive ADDRESS           prints its port, then lives until stdin ends
-python -m bench.throughput send ADDRESS PORT KIND    sends for a second for each line on stdin, then prints how many bytes
-                                                     or datagrams, and its CPU seconds; KIND: stream, datagrams
+python -m bench.throughput send ADDRESS PORT KIND    sends for a second for each line on stdin, then prints how much it
+                                                     was and its CPU seconds; KIND: stream (bytes), datagrams (number)
 """
 
 from __future__ import annotations
