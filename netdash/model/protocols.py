@@ -82,6 +82,8 @@ ESTABLISHED, SYN_SENT, CLOSE, LISTEN = 1, 2, 7, 10
 TCP_FLAGS: Final = "FSRPAUEC"
 """FIN, SYN, RST, PSH, ACK, URG, ECE, CWR from the lowest bit (RFC 9293)."""
 
+_TCP_FLAG_NAMES: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+
 
 def protocol_name(protocol: int, ethertype: int = ETHERTYPE_IPV4) -> str:
     """Name of an IP protocol, or of the EtherType where the frame is not IP. Unknown: "ip-253", "0x9000"."""
@@ -102,3 +104,8 @@ def state_name(protocol: int, state: int) -> str | None:
 def tcp_flag_letters(flags: int) -> str:
     """The flags seen: "SPA." style letters, "-" where none."""
     return "".join(letter for bit, letter in enumerate(TCP_FLAGS) if flags >> bit & 1) or "-"
+
+
+def tcp_flag_names(flags: int) -> list[str]:
+    """The flags seen by their names, from FIN up."""
+    return [name for bit, name in enumerate(_TCP_FLAG_NAMES) if flags >> bit & 1]
