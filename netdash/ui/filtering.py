@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from netdash.model.filter import Filter
 from netdash.model.filter.context import Figures, FilterContext, HostNames, no_host_names
 from netdash.model.flow_history import FlowTable
+from netdash.model.own_session import OwnSession
 from netdash.model.process_history import Moved
 from netdash.model.protocols import protocol_name, state_name
 from netdash.model.snapshot import Interface, Process, Snapshot
@@ -52,10 +53,34 @@ class FlowMatch:
         return _told(self._state, matching, recent, within)
 
 
-def flow_match(state: DashboardState) -> FlowMatch | None:
-    """What finds the flows that match."""
+class _WithoutSession:
+    """Leaves out the user's own SSH connection before a filter, if there is one, sees the others."""
+
+    def __init__(self, session: OwnSession, match: FlowMatch | None) -> None:
+        self._session = session
+        self._match = match
+
+    def __call__(self, table: FlowTable, within: Mask | None = None) -> Mask:
+        others = ~self._session.rows(table.flows)
+        if within is not None:
+            others &= within
+        return others if self._match is None else self._match(table, others)
+
+
+def flow_match(state: DashboardState) -> FlowMatch | _WithoutSession | None:
+    """What finds the flows that match and are not hidden."""
     chosen = _filter_of(state)
-    return None if chosen is None else FlowMatch(state, chosen)
+    match = None if chosen is None else FlowMatch(state, chosen)
+    return match if state.hidden_session is None else _WithoutSession(state.hidden_session, match)
+
+
+def session_rates(state: DashboardState) -> tuple[float, float]:
+    """Bytes per second, received and sent, of the hidden SSH connection over 2 seconds."""
+    if state.hidden_session is None or state.snapshot is None:
+        return 0.0, 0.0
+    table = state.histories.flows.table
+    rx, tx = table.rates[0][:, state.hidden_session.rows(table.flows)].sum(axis=1).tolist()
+    return rx, tx
 
 
 class _Moving(Protocol):
@@ -80,6 +105,9 @@ def matching_processes(state: DashboardState, rows: list[MovingRow]) -> list[Mov
 
     Rows that are no process match nothing.
     """
+    if state.hidden_session is not None and state.snapshot is not None:
+        carriers = state.hidden_session.pids(state.snapshot.sockets) | state.hidden_session.pids(state.snapshot.flows)
+        rows = [row for row in rows if row.process is None or row.process.pid not in carriers]
     chosen = _filter_of(state)
     if chosen is None:
         return rows
@@ -95,7 +123,9 @@ def matching_processes(state: DashboardState, rows: list[MovingRow]) -> list[Mov
 
 
 def matching_sockets(state: DashboardState, sockets: NDArray[np.void], within: Mask) -> Mask:
-    """Of the sockets `within` the scope those that match."""
+    """Of the sockets `within` the scope those that match and are not hidden."""
+    if state.hidden_session is not None:
+        within = within & ~state.hidden_session.rows(sockets)
     chosen = _filter_of(state)
     if chosen is None:
         return within

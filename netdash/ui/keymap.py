@@ -112,6 +112,7 @@ DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("dashboard.view_3", "3", "choose_view(3)", "", "View Processes"),
     KeyBinding("dashboard.view_4", "4", "choose_view(4)", "", "View Sockets"),
     KeyBinding("dashboard.view_5", "5", "choose_view(5)", "", "View Protocols"),
+    KeyBinding("dashboard.own_session", "x", "own_session", "", "Hide the SSH session that this is looked at through"),
     KeyBinding(
         "dashboard.save", "ctrl+s", "app.save_settings", "", "Save units, names, theme, keys and columns as default"
     ),

@@ -115,6 +115,21 @@ class MainScreen(Screen[None]):
         if self.view is not None:
             self.view.focus_default()
 
+    def action_own_session(self) -> None:
+        """Hides the user's own SSH connection, or shows it again."""
+        # Here, not above: NumPy comes with it.
+        from netdash.sources.own_session import find_own_session
+
+        state = self._state
+        if state.hidden_session is not None:
+            state.hidden_session = None
+            self.tell("your own SSH session is shown again")
+        else:
+            state.hidden_session = find_own_session()
+            hidden = "is hidden; the header says what it moves" if state.hidden_session else "is not found: no SSH here"
+            self.tell(f"your own SSH session {hidden}")
+        self._redraw()
+
     def action_capture_filter(self) -> None:
         """Tells which packets are counted at all, and how to change that."""
         self.tell(capture_filter_words(self._state.options.capture_filter))

@@ -12,6 +12,7 @@ from netdash.ui.keymap import Keymap
 
 if TYPE_CHECKING:
     from netdash.model.filter import Filter
+    from netdash.model.own_session import OwnSession
     from netdash.model.snapshot import Interface, Layer, Snapshot
     from netdash.model.units import Units
     from netdash.ui.histories import Histories
@@ -104,6 +105,8 @@ class DashboardState:
         """The scope in which the filter was set: Esc goes back to it before it takes the filter away."""
         self.hidden_rows: int | None = None
         """Rows of the visible view that the filter hides; None where it does not apply to them."""
+        self.hidden_session: OwnSession | None = None
+        """The user's own SSH connection while it is hidden; None = it is shown."""
         self.resolver: Resolver | None = None
         self.snapshot: Snapshot | None = None
         """The newest; None before the first."""

@@ -58,6 +58,11 @@ class HeaderLine(TextLine):
         if state.row_filter is not None:
             hides = "does not apply here" if state.hidden_rows is None else f"hides {count(state.hidden_rows)}"
             marks.append((f" /{_short(state.row_filter.text, _FILTER_CELLS)} {hides} ", Tone.WARN))
+        if state.hidden_session is not None:
+            from netdash.ui.filtering import session_rates  # imports NumPy, too slow for the first paint
+
+            rx, tx = session_rates(state)
+            marks.append((f" own SSH ▼{state.units.rate(rx)} ▲{state.units.rate(tx)} hidden ", Tone.WARN))
         if state.paused:
             marks.append((" PAUSED ", Tone.WARN))
         if state.lost_packets:
