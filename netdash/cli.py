@@ -155,6 +155,7 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
         to_moment=given.to_moment,
         local_nets=tuple(given.local_net),
         max_flows=given.max_flows,
+        capture_filter=_capture_filter(given.capture_filter, given.read),
         row_filter=_row_filter(given.filter, given.view, output, numeric=given.numeric),
         ascii_only=given.ascii or settings.ascii,
         mouse=settings.mouse and not given.no_mouse,
@@ -197,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-d", "--delay", type=_delay, default=1.0, metavar="SECONDS", help="interval, 0.1 to 3600 (default 1)")
     add("-c", "--count", type=_count, metavar="N", help="headless: stop after N intervals")
     add("-f", "--filter", metavar="EXPR", help="show only what matches, such as 'port:443 not proc:nginx rate>1M'")
+    add("--capture-filter", metavar="EXPR", help="count only packets that match a pcap expression (needs libpcap)")
     add("-n", "--numeric", action="store_true", help="no look-up of host and service names")
     add("-u", "--units", choices=("bits", "bytes"), help="unit of rates (default bits)")
     add("--iec", action="store_true", help="prefixes of 1024 (Ki, Mi) instead of 1000 (k, M)")
@@ -219,6 +221,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--theme", choices=THEMES, help="dashboard: colours (default: as in netdash.toml, else dark)")
     add("--version", action="version", version=f"netdash {__version__}")
     return parser
+
+
+def _capture_filter(expression: str | None, file: str | None) -> str | None:
+    """Compiled here only to tell a wrong one before anything starts."""
+    if expression is None:
+        return None
+    if file is not None:
+        raise UsageError("--capture-filter chooses live packets; with -r use --filter")
+    from netdash.kernel.capture_filter import compile_capture_filter
+
+    compile_capture_filter(expression)
+    return expression
 
 
 def _row_filter(text: str | None, view: View | None, output: Output, *, numeric: bool) -> Filter | None:

@@ -11,6 +11,7 @@ from netdash.collector.moves import TrafficLayer
 from netdash.errors import NetdashError, NotPermittedError, NotSupportedError, RefusedError
 from netdash.kernel.bpf_counter import BpfPacketCounter
 from netdash.kernel.capabilities import effective_capabilities
+from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.namespaces import current_namespace_inode
 from netdash.kernel.process_files import SocketOwners, SocketOwnership
 from netdash.kernel.raw_flow import PacketCounter
@@ -48,12 +49,12 @@ def _maps_need_no_privilege() -> bool:
     return tuple(int(n) for n in numbers[:2] if n.isdigit()) >= (5, 19)
 
 
-def open_layers(max_flows: int, refused: frozenset[str] = frozenset()) -> Layers:
+def open_layers(max_flows: int, refused: frozenset[str] = frozenset(), capture: CaptureFilter | None = None) -> Layers:
     """Opens the best layer of each kind. `refused`: layers that tests rule out ("ebpf", "ring", "exact", "hooks")."""
     for_flows: list[NetdashError] = []
     for_processes: list[NetdashError] = []
     notes: list[str] = []
-    flows, counter = _open_counter(max_flows, refused, for_flows, notes)
+    flows, counter = _open_counter(max_flows, refused, for_flows, notes, capture)
     opened = _open_traffic(refused, for_processes, notes)
     if opened is not None:
         processes, traffic = opened
@@ -107,16 +108,20 @@ def _open_traffic(
 
 
 def _open_counter(
-    max_flows: int, refused: frozenset[str], reasons: list[NetdashError], notes: list[str]
+    max_flows: int,
+    refused: frozenset[str],
+    reasons: list[NetdashError],
+    notes: list[str],
+    capture: CaptureFilter | None,
 ) -> tuple[FlowLayer, PacketCounter | None]:
     if "ebpf" not in refused:
         try:
-            return "ebpf", BpfPacketCounter.open(max_flows)
+            return "ebpf", BpfPacketCounter.open(max_flows, capture)
         except (NotPermittedError, NotSupportedError) as error:
             reasons.append(error)
     if "ring" not in refused:
         try:
-            ring = RingPacketCounter.open(max_flows)
+            ring = RingPacketCounter.open(max_flows, capture=capture)
         except (NotPermittedError, NotSupportedError) as error:
             reasons.append(error)
         else:

@@ -13,6 +13,7 @@ from netdash.collector.layers import Layers
 from netdash.collector.messages import Command, Kind, SetInterval, Stop, WatchPackets
 from netdash.collector.packet_watcher import PacketWatcher
 from netdash.collector.poller import Collector
+from netdash.kernel.capture_filter import compile_capture_filter
 from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, Options
 
 
@@ -28,8 +29,10 @@ async def collect(
     NetdashError when nothing can be collected.
     """
     # Before the readers are opened: the first rates come one interval after the start, not after the start-up.
+    expression = options.capture_filter
+    capture = None if expression is None else compile_capture_filter(expression)
     clock = IntervalClock(options.delay_seconds)
-    collector = await Collector.open(options.interfaces, options.max_flows, refused)
+    collector = await Collector.open(options.interfaces, options.max_flows, refused, capture)
     on_open(collector.layers)
     stopping, gone = asyncio.Event(), asyncio.Event()
 

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import ip_interface
 from typing import Final
@@ -26,6 +26,7 @@ from netdash.collector.processes import ProcessReader, ProcessTable
 from netdash.collector.protocols import interface_protocols
 from netdash.collector.sockets import SocketTable
 from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
+from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.container_names import ContainerNames
 from netdash.kernel.links import LinkTable
 from netdash.kernel.namespaces import current_namespace_inode
@@ -38,7 +39,7 @@ from netdash.kernel.sock_diag import SocketReader
 from netdash.kernel.socket_events import SocketDestroyEvents, subtract_seen_fins
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
-from netdash.model.snapshot import Health, Mode, Snapshot
+from netdash.model.snapshot import Accounting, Health, Interface, Mode, Snapshot
 from netdash.model.tables import FLOW_OVERFLOW, UNKNOWN, empty, join, take
 
 _EVENT_PAUSE_SECONDS: Final = 0.1
@@ -76,6 +77,7 @@ class Collector:
     socket_table: SocketTable = field(default_factory=SocketTable)
     owner_table: OwnerTable = field(default_factory=OwnerTable)
     accounting_table: AccountingTable = field(default_factory=AccountingTable)
+    capture: CaptureFilter | None = None
     last: _Instant | None = None
     last_dump: NDArray[np.void] = field(default_factory=lambda: empty(KERNEL_SOCKET_ROW))
     closed: list[NDArray[np.void]] = field(default_factory=list)
@@ -84,7 +86,11 @@ class Collector:
 
     @classmethod
     async def open(
-        cls, selection: InterfaceSelection, max_flows: int, refused: frozenset[str] = frozenset()
+        cls,
+        selection: InterfaceSelection,
+        max_flows: int,
+        refused: frozenset[str] = frozenset(),
+        capture: CaptureFilter | None = None,
     ) -> Collector:
         """Opens everything that this process may. Raises NetdashError when no interface is meant."""
         links = LinkTable()
@@ -93,13 +99,16 @@ class Collector:
         try:
             _check_selection(selection, links)
             sockets.open()
-            layers = open_layers(max_flows, refused)
+            layers = open_layers(max_flows, refused, capture)
+            if capture is not None and layers.counter is None:
+                raise NotPermittedError(f"--capture-filter: packets cannot be counted here; {layers.notes[0]}")
         except NetdashError:
             sockets.close()
             await links.close()
             raise
         collector = cls(
             layers=layers,
+            capture=capture,
             links=links,
             devices=NetDevReader(),
             sockets=sockets,
@@ -174,7 +183,7 @@ class Collector:
             host=sanitize(socket.gethostname(), 64),
             mode=Mode(self.layers.flows, self.layers.processes),
             health=self._health(raw, flows),
-            accounting={} if baseline or counted is None else self.accounting_table.update(interfaces, counted),
+            accounting={} if baseline or counted is None else self._accounting(interfaces, counted),
             interfaces=interfaces,
             processes=self.process_table.update(
                 by_process,
@@ -225,6 +234,12 @@ class Collector:
                 addresses.update(_with_broadcast(text))
         return frozenset(addresses)
 
+    def _accounting(self, interfaces: tuple[Interface, ...], counted: CountedFlows) -> dict[str, Accounting]:
+        if self.capture is not None:
+            # The interfaces' counters are of all packets: what they say is no measure of the filtered ones.
+            interfaces = tuple(replace(interface, rx_bytes=None, tx_bytes=None) for interface in interfaces)
+        return self.accounting_table.update(interfaces, counted)
+
     def _health(self, raw: RawCounts | None, flows: NDArray[np.void]) -> Health:
         now = time.monotonic()
         for change in self.links.take_changes():
@@ -238,7 +253,8 @@ class Collector:
             self.recent.append((now, note))
         self.recent = [(t, text) for t, text in self.recent if now - t < _NOTE_SECONDS][-_TIMELY_NOTES:]
         overflow = int(((flows["flags"] & FLOW_OVERFLOW) != 0).sum())
-        notes = [*self.layers.notes, *(text for _, text in self.recent)]
+        filtered = () if self.capture is None else (_filtered(self.capture),)
+        notes = [*filtered, *self.layers.notes, *(text for _, text in self.recent)]
         if overflow:
             notes.append("the flow table is full: some flows share one row (see --max-flows)")
         return Health(raw.lost_packets if raw is not None else 0, overflow, tuple(notes))
@@ -272,6 +288,11 @@ def _with_broadcast(text: str) -> tuple[str, ...]:
     if interface.version == 4:
         return str(interface.ip), str(interface.network.broadcast_address)
     return (str(interface.ip),)
+
+
+def _filtered(capture: CaptureFilter) -> str:
+    expression = sanitize(capture.expression, 100)
+    return f"filtered: only packets that match '{expression}' are counted; interface counters are of all packets"
 
 
 def _check_selection(selection: InterfaceSelection, links: LinkTable) -> None:

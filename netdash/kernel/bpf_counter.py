@@ -32,6 +32,7 @@ from netdash.kernel.bpf import (
 )
 from netdash.kernel.bpf_map import BpfMap, possible_cpus
 from netdash.kernel.capabilities import has
+from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.packet_tap import PacketTap
 from netdash.kernel.programs import Artefact, load_artefact
@@ -98,12 +99,12 @@ def _packet_socket() -> socket.socket:
         ) from error
 
 
-def _load_program(artefact: Artefact, maps: Mapping[str, BpfMap]) -> Program:
-    """The best variant that this kernel takes."""
+def _load_program(artefact: Artefact, maps: Mapping[str, BpfMap], prefix: bytes) -> Program:
+    """The best variant that this kernel takes, behind `prefix`."""
     descriptors = {name: item.fd for name, item in maps.items()}
     rejection: ProgramRejectedError | None = None
     for variant in artefact.variants:
-        instructions = variant.link(descriptors)
+        instructions = prefix + variant.link(descriptors)
         try:
             return Program("count_flows", ProgramType.SOCKET_FILTER, instructions, artefact.license)
         except ProgramRejectedError as error:
@@ -148,10 +149,11 @@ class BpfPacketCounter:
             maps[overflow].update(*_REST_ROW)
 
     @classmethod
-    def open(cls, max_flows: int = DEFAULT_MAX_FLOWS) -> Self:
+    def open(cls, max_flows: int = DEFAULT_MAX_FLOWS, capture: CaptureFilter | None = None) -> Self:
         """Counts from now on on all interfaces, also later ones, of the calling thread's network namespace.
 
         `max_flows`: flows with traffic in one interval that are told apart; what is beyond counts in overflow rows.
+        `capture`: only packets that match it are counted.
         Raises NotPermittedError (wants CAP_NET_RAW and CAP_BPF), NotSupportedError, NetdashError (no memory).
         """
         artefact = load_artefact("flows")
@@ -163,7 +165,7 @@ class BpfPacketCounter:
                     definition = replace(definition, max_entries=max_flows)
                 maps[name] = BpfMap(name, definition)
                 opened.callback(maps[name].close)
-            program = _load_program(artefact, maps)
+            program = _load_program(artefact, maps, capture.prefix() if capture is not None else b"")
             opened.callback(program.close)
             packet_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, struct.pack("=i", program.fd))
             counter = cls(packet_socket, program, maps)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from netdash.errors import NotPermittedError, NotSupportedError
 from netdash.kernel.byte_windows import load_headers
+from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.packet_parser import ETHERTYPE_QINQ, ETHERTYPE_VLAN, PacketBatch
 from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.raw_flow import VLAN_PRESENT
@@ -75,10 +76,18 @@ _VNET_HEADER = np.dtype({"names": ["gso_type", "gso_size"], "formats": ["u1", "u
 class PacketRing:
     """Use: `wait` or poll `fileno()`, `read` a batch, parse it, `release` its blocks; `close` at the end."""
 
-    def __init__(self, ring_socket: socket.socket, ring_bytes: int, has_vnet_header: bool, notes: tuple[str, ...]):
+    def __init__(
+        self,
+        ring_socket: socket.socket,
+        ring_bytes: int,
+        has_vnet_header: bool,
+        notes: tuple[str, ...],
+        capture: CaptureFilter | None = None,
+    ) -> None:
         self.notes = notes
         """What this ring cannot do here, a sentence each."""
         self._socket = ring_socket
+        self._capture = capture
         self._has_vnet_header = has_vnet_header
         self._map = mmap.mmap(ring_socket.fileno(), ring_bytes, mmap.MAP_SHARED)
         self._words_view = memoryview(self._map).cast("I")
@@ -93,8 +102,11 @@ class PacketRing:
         """CLOCK_MONOTONIC time of the newest packet that was read."""
 
     @classmethod
-    def open(cls, ring_bytes: int = RING_BYTES) -> Self:
-        """Raises NotPermittedError without CAP_NET_RAW, NotSupportedError where the kernel has no such ring."""
+    def open(cls, ring_bytes: int = RING_BYTES, capture: CaptureFilter | None = None) -> Self:
+        """`capture`: only packets that match it come.
+
+        Raises NotPermittedError without CAP_NET_RAW, NotSupportedError where the kernel has no such ring.
+        """
         try:
             # Protocol 0: nothing arrives before ring and filter are complete.
             ring_socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -106,7 +118,7 @@ class PacketRing:
         except OSError as error:
             raise NotSupportedError(f"packet ring: this kernel has no packet sockets ({error.strerror})") from error
         try:
-            return cls._set_up(ring_socket, ring_bytes)
+            return cls._set_up(ring_socket, ring_bytes, capture)
         except OSError as error:
             ring_socket.close()
             raise NotSupportedError(
@@ -115,9 +127,9 @@ class PacketRing:
             ) from error
 
     @classmethod
-    def _set_up(cls, ring_socket: socket.socket, ring_bytes: int) -> Self:
+    def _set_up(cls, ring_socket: socket.socket, ring_bytes: int, capture: CaptureFilter | None) -> Self:
         notes: list[str] = []
-        _attach_snap_filter(ring_socket, SNAP_BYTES)
+        _attach_snap_filter(ring_socket, SNAP_BYTES, capture)
         ring_socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         has_vnet_header = True
         try:
@@ -128,7 +140,7 @@ class PacketRing:
         granted_bytes = _request_ring(ring_socket, ring_bytes)
         if granted_bytes < ring_bytes:
             notes.append(f"ring of {granted_bytes >> 20} instead of {ring_bytes >> 20} MiB: memory is short")
-        ring = cls(ring_socket, granted_bytes, has_vnet_header, tuple(notes))
+        ring = cls(ring_socket, granted_bytes, has_vnet_header, tuple(notes), capture)
         try:
             bind_to_all_interfaces(ring_socket)
         except OSError:
@@ -179,7 +191,7 @@ class PacketRing:
 
     def keep_bytes(self, snap_bytes: int) -> None:
         """Of each packet that arrives from now on, but never less than counting needs."""
-        _attach_snap_filter(self._socket, max(snap_bytes, SNAP_BYTES))
+        _attach_snap_filter(self._socket, max(snap_bytes, SNAP_BYTES), self._capture)
 
     def release(self) -> None:
         """Hands the blocks of the last `read` back to the kernel."""
@@ -292,8 +304,9 @@ def _request_ring(ring_socket: socket.socket, ring_bytes: int) -> int:
             return ring_bytes
 
 
-def _attach_snap_filter(ring_socket: socket.socket, snap_bytes: int) -> None:
+def _attach_snap_filter(ring_socket: socket.socket, snap_bytes: int, capture: CaptureFilter | None) -> None:
     # `ret #snap_bytes`: every packet, its first bytes (struct sock_filter, struct sock_fprog).
-    instruction = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, snap_bytes))
-    program = struct.pack("@HP", 1, ctypes.addressof(instruction))
+    code = struct.pack("=HBBI", 0x06, 0, 0, snap_bytes) if capture is None else capture.classic(snap_bytes)
+    instructions = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
     ring_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)

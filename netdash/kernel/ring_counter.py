@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from netdash.errors import NetdashError
+from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.interval_counts import IntervalCounts
 from netdash.kernel.packet_parser import PacketParser, ParsedPackets
 from netdash.kernel.packet_ring import RETIRE_MS, RING_BYTES, PacketRing
@@ -59,13 +60,13 @@ class RingPacketCounter:
         self._reader.start()
 
     @classmethod
-    def open(cls, max_flows: int = 131072, ring_bytes: int = RING_BYTES) -> Self:
+    def open(cls, max_flows: int = 131072, ring_bytes: int = RING_BYTES, capture: CaptureFilter | None = None) -> Self:
         """Counts all interfaces of the calling thread's network namespace, also those that come later.
 
         `max_flows` bounds the flows of one interval, `ring_bytes` (in whole MiB) the kernel memory. Raises
         NotPermittedError without CAP_NET_RAW, NotSupportedError where the kernel has no such ring.
         """
-        return cls(PacketRing.open(ring_bytes), max_flows)
+        return cls(PacketRing.open(ring_bytes, capture), max_flows)
 
     def switch(self) -> int:
         """Ends the interval; returns its CLOCK_MONOTONIC nanoseconds. An interval not drained joins the next."""
