@@ -10,11 +10,13 @@ from netdash.model.flow_history import HEADLINE, FlowHistory, FlowTable, FlowTot
 from netdash.model.interface_history import DirectionFigures, InterfaceHistory, InterfaceSeries
 from netdash.model.process_history import Moved, OtherKind, OtherTraffic, ProcessHistory, ProcessRow
 from netdash.model.protocol_history import InterfaceProtocolFigures, ProtocolFigures, ProtocolHistory
+from netdash.model.service_history import OTHERS, ServiceFigures, ServiceHistory, Side
 from netdash.model.socket_history import SocketFigures, SocketHistory, Trouble
 from netdash.model.windows import WINDOW_SECONDS
 
 __all__ = [
     "HEADLINE",
+    "OTHERS",
     "WINDOW_SECONDS",
     "DirectionFigures",
     "FlowHistory",
@@ -30,6 +32,9 @@ __all__ = [
     "ProcessRow",
     "ProtocolFigures",
     "ProtocolHistory",
+    "ServiceFigures",
+    "ServiceHistory",
+    "Side",
     "SocketFigures",
     "SocketHistory",
     "Trouble",

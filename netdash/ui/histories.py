@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from netdash.model.history import FlowHistory, InterfaceHistory, ProcessHistory, ProtocolHistory, SocketHistory
+from netdash.model.history import (
+    FlowHistory,
+    InterfaceHistory,
+    ProcessHistory,
+    ProtocolHistory,
+    ServiceHistory,
+    SocketHistory,
+)
 from netdash.model.snapshot import Snapshot
 
 
@@ -15,6 +22,7 @@ class Histories:
         self.interfaces = InterfaceHistory()
         self.protocols = ProtocolHistory()
         self.sockets = SocketHistory()
+        self.services = ServiceHistory()
 
     def update(self, snapshot: Snapshot) -> None:
         """Takes one snapshot into all histories."""
@@ -23,3 +31,4 @@ class Histories:
         self.interfaces.update(snapshot)
         self.protocols.update(snapshot)
         self.sockets.update(snapshot)
+        self.services.update(snapshot)

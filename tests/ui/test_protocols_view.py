@@ -5,15 +5,19 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
+from netdash.model.protocols import LISTEN, UDP
 from netdash.model.snapshot import InterfaceProtocols, SizeBucket, Snapshot, Traffic
 from netdash.options import Options
 from netdash.ui.app import Dashboard
-from netdash.ui.state import InterfaceScope, Scope
+from netdash.ui.state import InterfaceScope, ProcessScope, Scope
+from netdash.ui.views.counter_rules import RULES
 from netdash.ui.views.counter_texts import TROUBLE, is_trouble, meaning
+from netdash.ui.views.service_table import SORTS
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import TextLine
-from tests.ui.apps import SnapCompare, dashboard, take
-from tests.ui.fixtures import FakeSource, interface, snapshot
+from tests.ui.apps import SnapCompare, dashboard, settle, take
+from tests.ui.fixtures import FakeSource, flow, interface, snapshot, socket
+from tests.ui.golden import Golden
 
 LIMITS = (*range(75, 1501, 75), 1518, 9018)
 BOUNDS = list(zip((1, *(limit + 1 for limit in LIMITS)), (*LIMITS, None), strict=True))
@@ -36,6 +40,7 @@ def host(tick: int) -> Snapshot:
     """A host with two physical interfaces, at one moment."""
     counters = {
         "Tcp.InSegs": 530,
+        "Tcp.OutSegs": 600,
         "Tcp.RetransSegs": 12 if tick > 2 else 0,
         "TcpExt.ListenOverflows": 3 if tick == 2 else 0,
         "Udp6.RcvbufErrors": 1,
@@ -46,6 +51,12 @@ def host(tick: int) -> Snapshot:
         tick,
         interfaces=[interface(), interface("eth1", 3), interface("lo", 1, kind="loopback")],
         protocols={"eth0": protocols(), "eth1": protocols(2), "lo": InterfaceProtocols()} if tick else {},
+        flows=[
+            flow("10.0.0.1", 22, "10.0.0.9", 50000, rx_bytes=400, tx_bytes=90_000),
+            flow("10.0.0.1", 40000, "203.0.113.9", 443, rx_bytes=1_000_000, tx_bytes=20_000),
+            flow("10.0.0.1", 40001, "203.0.113.9", 443, ifindex=3, rx_bytes=3000, tx_bytes=200),
+            flow("10.0.0.1", 40002, "192.0.2.53", 53, protocol=UDP, rx_bytes=300, tx_bytes=80),
+        ],
         counters=counters if tick else {},
         gauges={"Sockstat.sockets.used": 214},
     )
@@ -67,25 +78,37 @@ def place(app: Dashboard) -> str:
     return app.main_screen.query_one("#protocol-interface", TextLine).text
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (160, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_screen(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+def test_picture(snap_compare: SnapCompare) -> None:
     app = dashboard(FakeSource())
 
     async def prepare(pilot: Pilot[int]) -> None:
         await show(app, pilot, *[host(tick) for tick in range(6)])
 
-    assert snap_compare(app, terminal_size=size, run_before=prepare)
+    assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
 
 
-@pytest.mark.parametrize("ascii_only", [False, True])
-def test_sizes(snap_compare: SnapCompare, ascii_only: bool) -> None:
-    app = dashboard(FakeSource(), Options(ascii_only=ascii_only))
+PAGES = ("protocols", "sizes", "ports", "counters")
 
-    async def prepare(pilot: Pilot[int]) -> None:
-        await show(app, pilot, *[host(tick) for tick in range(6)])
-        await pilot.press("s")
 
-    assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)
+@pytest.mark.parametrize("case", ["80x24", "120x36", "200x50", "ascii", "16-colours", "none", "hostile"])
+async def test_screen(golden: Golden, case: str) -> None:
+    looks = "standard" if case == "16-colours" else "256"
+    app = dashboard(FakeSource(), Options(ascii_only=case == "ascii"), color_system=looks)
+    columns, rows = map(int, case.split("x")) if "x" in case else (80, 24)
+    taken = {"none": [snapshot(0), snapshot(1)], "hostile": [snapshot(0), hostile()]}
+    async with app.run_test(size=(columns, rows)) as pilot:
+        await show(app, pilot, *taken.get(case, [host(tick) for tick in range(6)]))
+        for page in PAGES if case in ("80x24", "200x50", "ascii") else PAGES[:1]:
+            await pilot.pause()
+            golden(app, page)
+            await pilot.press("s")
+
+
+def hostile() -> Snapshot:
+    """Names that a terminal or a markup parser could obey."""
+    names = ["[red]x[/]", "\x1b[31mesc\x07", "\u202eltr\u202c", "[kworker/0:1]", "n" * 200, "caf\udce9"]
+    counters = {f"{name}.{name}": 2**70 for name in names} | {"": 1, ".": 1}
+    return snapshot(1, interfaces=[interface(n, i + 2) for i, n in enumerate(names)], counters=counters)
 
 
 async def test_protocols_of_all_physical_and_of_one() -> None:
@@ -98,14 +121,18 @@ async def test_protocols_of_all_physical_and_of_one() -> None:
         assert rows["Total"][3:5] == [f"{in_packets * 2 / 1000:.2f}k", f"{in_bytes * 2 / 1000:.0f}kB"]
         assert rows["Total"][7] == f"{in_bytes * 8 / 1000:.0f}kb"
         assert rows["broadcast"][1:5] == ["4", "240B", "4", "240B"]
-        await pilot.press("right")
+        await pilot.press("right_square_bracket")
         assert place(app).startswith(" ◂ eth0 ▸")
         rows = {line.split()[0]: line.split() for line in lines(app, "#protocol-table")}
         assert rows["IPv4"][1:3] == ["3.51k", "9.62MB"]
-        for key, name in (("right_square_bracket", "eth1"), ("left_square_bracket", "eth0"), ("left", "all physical")):
+        for key, name in (
+            ("right_square_bracket", "eth1"),
+            ("left_square_bracket", "eth0"),
+            ("left_square_bracket", "all physical"),
+        ):
             await pilot.press(key)
             assert name in place(app)
-        await pilot.press("left")
+        await pilot.press("left_square_bracket")
         assert place(app).startswith(" ◂ lo ▸")
 
 
@@ -120,7 +147,11 @@ async def test_where_packets_are_not_counted_it_says_so_and_shows_no_zero() -> N
         assert lines(app, "#protocol-counters") == ["  no kernel counter moved so far"]
 
 
-async def test_trouble_comes_first_with_plain_words() -> None:
+def detail(app: Dashboard) -> str:
+    return app.main_screen.query_one("#protocol-detail", TextLine).text
+
+
+async def test_what_is_abnormal_comes_first_with_its_limit_and_what_to_look_at() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
         await show(app, pilot, *[host(tick) for tick in range(5)])
@@ -128,11 +159,102 @@ async def test_trouble_comes_first_with_plain_words() -> None:
         assert rows[0].split()[:4] == ["!", "Tcp.RetransSegs", "12", "24"]
         assert rows[0].endswith("segments sent again: lost on the way")
         assert rows[1].split()[:4] == ["!", "Udp6.RcvbufErrors", "1", "4"]
-        assert rows[2].split()[:4] == ["!", "TcpExt.ListenOverflows", "0", "3"]
+        assert rows[2].split()[:3] == ["TcpExt.ListenOverflows", "0", "3"]
         assert "Tcp.ActiveOpens" not in "".join(rows)
-        line = app.main_screen.query_one("#protocol-trouble", TextLine).text
-        assert "2 signs of trouble now" in line
-        assert "214 sockets in use" in line
+        assert "! 2 counters abnormal now" in app.main_screen.query_one("#protocol-pages", TextLine).text
+        assert detail(app).startswith(" ! 2.0% of segments sent (bad above 1%)  look: Sockets by retr")
+        await pilot.press("down")
+        await pilot.pause()
+        assert detail(app).startswith(" ! 1/s (bad whenever it moves)  look: Sockets by drops")
+        await pilot.press("down")
+        await pilot.pause()
+        assert detail(app) == " TcpExt.ListenOverflows: accept queue full: server too slow"
+
+
+async def test_below_its_limit_a_sign_of_trouble_is_not_abnormal() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        counters = {"Tcp.RetransSegs": 5, "Tcp.OutSegs": 1000, "Tcp.OutRsts": 5, "TcpExt.TCPTimeouts": 0}
+        await show(app, pilot, snapshot(0), snapshot(1, counters=counters))
+        assert not any(line.startswith("!") for line in lines(app, "#protocol-counters"))
+        await take(app, pilot, snapshot(2, counters=counters | {"Tcp.RetransSegs": 11, "Tcp.OutRsts": 6}))
+        marked = [line.split()[1] for line in lines(app, "#protocol-counters") if line.startswith("!")]
+        assert marked == ["Tcp.OutRsts", "Tcp.RetransSegs"]
+
+
+def test_every_rule_has_words() -> None:
+    assert set(RULES) <= set(TROUBLE)
+    assert all(0.0 < rule.limit < 1.0 and rule.whole for rule in RULES.values() if rule.of)
+
+
+async def test_ports_with_direction() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 30)) as pilot:
+        await show(app, pilot, host(0), host(1), host(2))
+        await pilot.press("s", "s")
+        await pilot.pause()
+        rows = [line.split() for line in lines(app, "#protocol-ports")]
+        assert rows[0][:5] == ["tcp", "443", "there", "2.05k", "2.05MB"]
+        assert rows[0][5:] == ["40", "40.4kB", "2.01k", "2.01MB", "162kb", "8.02Mb"]
+        assert [row[1] for row in rows] == ["443", "22", "53"]
+        assert rows[1][2] == "here"
+        await pilot.press("P")
+        assert [line.split()[1] for line in lines(app, "#protocol-ports")] == ["22", "53", "443"]
+        await pilot.press("R")
+        assert [line.split()[1] for line in lines(app, "#protocol-ports")] == ["443", "53", "22"]
+        await pilot.press("T")
+        assert [line.split()[1] for line in lines(app, "#protocol-ports")] == ["443", "22", "53"]
+        for _ in SORTS:
+            await pilot.press("c")
+        await pilot.press("C", "r")
+        await pilot.click("#protocol-ports", offset=(8, 0))
+        assert [line.split()[1] for line in lines(app, "#protocol-ports")] == ["22", "53", "443"]
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        assert [line.split()[1] for line in lines(app, "#protocol-ports")] == ["443"]
+
+
+async def test_a_listener_makes_its_port_the_service() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 30)) as pilot:
+        taken = snapshot(
+            1,
+            interfaces=[interface()],
+            flows=[flow("10.0.0.1", 9000, "10.0.0.9", 1024)],
+            sockets=[socket(local_port=9000, state=LISTEN, wildcard=True)],
+        )
+        await show(app, pilot, snapshot(0), taken)
+        await pilot.press("s", "s")
+        await pilot.pause()
+        assert lines(app, "#protocol-ports")[0].split()[:3] == ["tcp", "9000", "here"]
+
+
+async def test_sizes_above_the_mtu_say_so() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 40)) as pilot:
+        await show(app, pilot, host(0), host(1))
+        await pilot.press("s")
+        await pilot.pause()
+        above = [line.strip() for line in lines(app, "#protocol-sizes") if ">MTU" in line]
+        assert [line.split()[1] for line in above] == ["1519-9018", "9019"]
+
+
+async def test_pages_by_click() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(app, pilot, host(0), host(1))
+        await pilot.click("#protocol-pages", offset=(30, 0))
+        await settle(pilot, lambda: app.focused is app.main_screen.query_one("#protocol-counters"))
+        assert not app.main_screen.query_one("#protocol-table").display
+        await pilot.press("S")
+        assert app.focused is app.main_screen.query_one("#protocol-ports")
+
+
+async def test_the_process_of_the_scope_is_not_counted_and_that_is_said() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 24)) as pilot:
+        app.state.scope = Scope(process=ProcessScope(1, 1, "x"))
+        await show(app, pilot, host(0), host(1))
+        assert "packets are not counted by process" in place(app)
 
 
 async def test_rates_below_one_are_not_rounded_to_zero() -> None:
@@ -140,26 +262,36 @@ async def test_rates_below_one_are_not_rounded_to_zero() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await show(app, pilot, snapshot(0), snapshot(60, interval=60.0, counters={"Tcp.InErrs": 3}))
         assert lines(app, "#protocol-counters")[0].split()[:4] == ["!", "Tcp.InErrs", "0.05", "3"]
+        assert detail(app).startswith(" ! 0.05/s (bad")
 
 
-async def test_sizes_and_counters_change_places_and_stand_side_by_side() -> None:
+async def test_pages() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
         await show(app, pilot, *[host(tick) for tick in range(3)])
-        counters = app.main_screen.query_one("#protocol-counters", LineTable)
-        sizes = app.main_screen.query_one("#protocol-sizes", LineTable)
-        assert (counters.display, sizes.display) == (True, False)
+
+        def displayed() -> set[str]:
+            return {str(table.id) for table in app.main_screen.query(LineTable) if table.display and table.id}
+
+        assert displayed() & IDS == {"protocol-table", "protocol-counters"}
         await pilot.press("s")
         await pilot.pause()
-        assert (counters.display, sizes.display) == (False, True)
-        assert app.focused is sizes
+        assert displayed() & IDS == {"protocol-sizes"}
+        assert app.focused is app.main_screen.query_one("#protocol-sizes")
         assert lines(app, "#protocol-sizes")[0].split()[:2] == ["1-75", "2.12k"]
         await pilot.press("end")
         await pilot.pause()
-        assert lines(app, "#protocol-sizes")[-1].split()[:2] == ["9019", "up"]
+        assert lines(app, "#protocol-sizes")[-1].split()[:3] == [">MTU", "9019", "up"]
+        await pilot.press("s")
+        assert displayed() & IDS == {"protocol-ports"}
+        await pilot.press("s")
+        assert displayed() & IDS == {"protocol-counters"}
+        await pilot.press("s")
         await pilot.resize_terminal(160, 40)
-        await pilot.pause()
-        assert (counters.display, sizes.display) == (True, True)
+        await settle(pilot, lambda: displayed() & IDS == {"protocol-table", "protocol-counters", "protocol-sizes"})
+
+
+IDS = {"protocol-table", "protocol-counters", "protocol-sizes", "protocol-ports"}
 
 
 async def test_the_scope_chooses_the_interface() -> None:
@@ -169,7 +301,7 @@ async def test_the_scope_chooses_the_interface() -> None:
         app.state.scope = Scope(interface=InterfaceScope(3, "eth1"))
         await take(app, pilot, host(2))
         assert place(app).startswith(" ◂ eth1 ▸")
-        await pilot.press("right")
+        await pilot.press("right_square_bracket")
         assert place(app).startswith(" ◂ lo ▸")
         await take(app, pilot, snapshot(3, interfaces=[interface()], protocols={"eth0": protocols()}))
         assert place(app).startswith(" ◂ all physical: eth0 ▸")

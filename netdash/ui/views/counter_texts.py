@@ -103,17 +103,18 @@ _NORMAL: Final[dict[str, str]] = {
 }
 
 
-def _ipv4_name(name: str) -> str:
+def ipv4_name(name: str) -> str:
+    """The name of the same counter of IPv4: "Udp6.InErrors" -> "Udp.InErrors"."""
     prefix, dot, rest = name.partition(".")
     return f"{prefix.removesuffix('6')}{dot}{rest}"
 
 
 def is_trouble(name: str) -> bool:
     """Whether a counter that moves is a sign that something goes wrong."""
-    return _ipv4_name(name) in TROUBLE
+    return ipv4_name(name) in TROUBLE
 
 
 def meaning(name: str) -> str:
     """A counter in plain words; "" where there are none for it."""
-    plain = _ipv4_name(name)
+    plain = ipv4_name(name)
     return TROUBLE.get(plain) or _NORMAL.get(plain, "")

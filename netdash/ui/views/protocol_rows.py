@@ -9,9 +9,11 @@ from netdash.model.protocol_history import InterfaceProtocolFigures, ProtocolFig
 from netdash.model.snapshot import InterfaceProtocols, SizeBucket, Traffic
 from netdash.model.units import NOT_KNOWN, Units, count
 from netdash.ui.theme import Tone
+from netdash.ui.views.counter_rules import findings
 from netdash.ui.views.counter_texts import is_trouble, meaning
 from netdash.ui.widgets.columns import Column
 from netdash.ui.widgets.line_table import Cell
+from netdash.ui.widgets.text_line import Part
 
 _CLASSES: Final = (
     ("IPv4", "ipv4"),
@@ -29,9 +31,10 @@ _CLASSES: Final = (
 class _TextTable:
     """TableModel of rows that are made at once: these tables are short."""
 
-    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], keys: Sequence[str] = ()) -> None:
         self.columns = tuple(columns)
         self._rows = rows
+        self._keys = keys
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -41,7 +44,9 @@ class _TextTable:
         return self._rows[index]
 
     def key(self, index: int) -> Hashable:
-        """The text of the row's first cell."""
+        """The row's key, else the text of its first cell."""
+        if self._keys:
+            return self._keys[index]
         first = self._rows[index][0]
         return first if isinstance(first, str) else first[0]
 
@@ -113,12 +118,34 @@ def _protocol_row(
     ]
 
 
-def size_table(sizes: Sequence[SizeBucket], width: int, *, ascii_only: bool) -> _TextTable:
-    """Wire packets by size since the start; a bar's full length is the fullest class of both directions."""
-    fixed = 11 + 7 + 6 + 7 + 6 + 6
+def total_rates(figures: InterfaceProtocolFigures, interval: float, units: Units) -> list[Part]:
+    """The rates of all packets together, and of broadcasts where there are some."""
+    last, seconds = _whole(figures.last), interval or 1.0
+    cast = figures.last.broadcast
+    parts: list[Part] = []
+    if cast.rx_packets or cast.tx_packets:
+        parts.append((f"broadcast {_events((cast.rx_packets + cast.tx_packets) / seconds)}/s  ", Tone.DIM))
+    for mark, count_bytes, packets, tone in (
+        ("▼", last.rx_bytes, last.rx_packets, Tone.RX),
+        ("▲", last.tx_bytes, last.tx_packets, Tone.TX),
+    ):
+        parts.append((f"{mark} {units.rate(count_bytes / seconds)} {count(round(packets / seconds))}pk/s ", tone))
+    return parts
+
+
+_HEADER_BYTES: Final = 18
+"""A link-layer header and a VLAN tag, which the MTU does not count."""
+
+
+def size_table(sizes: Sequence[SizeBucket], width: int, *, mtu: int, ascii_only: bool) -> _TextTable:
+    """Wire packets by size since the start; a bar's full length is the fullest class of both directions.
+
+    Classes that lie above `mtu` (0 = not known) say so.
+    """
+    fixed = 14 + 7 + 6 + 7 + 6 + 6
     cells = max(4, (width - fixed) // 2)
     columns = [
-        Column("size", "bytes", 11, "right"),
+        Column("size", "bytes", 14, "right"),
         Column("rx", "▼ pkts", 7, "right"),
         Column("rx_share", "▼ %", 6, "right"),
         Column("rx_bar", "", cells),
@@ -131,7 +158,10 @@ def size_table(sizes: Sequence[SizeBucket], width: int, *, ascii_only: bool) -> 
     block = "#" if ascii_only else "█"
     rows: list[Sequence[Cell]] = []
     for bucket in sizes:
-        row: list[Cell] = [f"{bucket.first}-{bucket.last}" if bucket.last is not None else f"{bucket.first} up"]
+        above = bool(mtu) and bucket.first > mtu + _HEADER_BYTES
+        bounds = f"{bucket.first}-{bucket.last}" if bucket.last is not None else f"{bucket.first} up"
+        tone = Tone.WARN if above and (bucket.rx_packets or bucket.tx_packets) else Tone.NORMAL
+        row: list[Cell] = [(f">MTU {bounds}" if above else bounds, tone)]
         for number, whole, tone in ((bucket.rx_packets, rx_all, Tone.RX), (bucket.tx_packets, tx_all, Tone.TX)):
             # The smallest number still has a bar of one cell, so that it is not taken for none.
             length = max(1, round(cells * number / most)) if number else 0
@@ -152,37 +182,36 @@ def _percent(number: int, whole: int) -> str:
 
 
 def counter_table(figures: ProtocolFigures) -> _TextTable:
-    """Kernel counters that moved since the start: signs of trouble first, what moves now before what moved once."""
+    """Kernel counters that moved since the start: what is abnormal now, then signs of trouble, then the others."""
     columns = [
         Column("name", "kernel counter", 26),
         Column("rate", "per s", 6, "right"),
         Column("total", "total", 6, "right"),
-        Column("meaning", "meaning", 20, flexible=True),
+        Column("meaning", "meaning", 20, flexible=True, widest=44),
+        Column("look", "what is abnormal, and what to look at next", 60, flexible=True, priority=1),
     ]
+    found = {each.name: each for each in findings(figures)}
     moved = [name for name, total in figures.counter_totals.items() if total]
-    moved.sort(key=lambda name: (not is_trouble(name), not figures.counters.get(name), name))
+    moved.sort(key=lambda name: (name not in found, not is_trouble(name), not figures.counters.get(name), name))
     rows: list[Sequence[Cell]] = []
     for name in moved:
         last = figures.counters.get(name, 0)
-        trouble = is_trouble(name)
-        tone = (Tone.BAD if last else Tone.WARN) if trouble else Tone.NORMAL
+        abnormal = found.get(name)
+        tone = Tone.BAD if abnormal else Tone.WARN if is_trouble(name) else Tone.NORMAL
         rate = last / figures.interval if figures.interval else 0.0
+        more = f"{abnormal.how_much}  look: {abnormal.look}" if abnormal else ""
         rows.append(
             [
-                (f"{'! ' if trouble else '  '}{name}", tone),
+                (f"{'! ' if abnormal else '  '}{name}", tone),
                 (_events(rate), tone if last else Tone.DIM),
                 (count(figures.counter_totals[name]), Tone.NORMAL),
-                (meaning(name), tone if trouble else Tone.DIM),
+                (meaning(name), tone if is_trouble(name) else Tone.DIM),
+                (more, Tone.NORMAL),
             ]
         )
-    return _TextTable(columns, rows)
+    return _TextTable(columns, rows, moved)
 
 
 def _events(rate: float) -> str:
     """Events per second; less than one keeps its decimals."""
     return f"{rate:.2f}" if 0 < rate < 1 else count(round(rate, 1) if rate < 10 else round(rate))
-
-
-def trouble_now(figures: ProtocolFigures) -> int:
-    """How many signs of trouble moved in the last interval."""
-    return sum(1 for name, last in figures.counters.items() if last and is_trouble(name))
