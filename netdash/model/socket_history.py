@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Final
@@ -16,6 +17,8 @@ from netdash.model.tables import SOCKET_ROW, UNKNOWN, empty, take
 
 LONG_QUEUE_BYTES: Final = 131_072
 """So much unread data is a reader that does not keep up: the first receive buffer of a TCP socket (tcp_rmem[1])."""
+
+SMOOTH_SECONDS: Final = 10.0
 
 _STALL_ROUND_TRIPS: Final = 4
 _STALL_SECONDS: Final = 0.9
@@ -51,6 +54,9 @@ class SocketFigures:
     """Of the interval; UNKNOWN where there is no counter."""
     new_drops: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Of the interval; UNKNOWN where there is no counter."""
+    smooth_rates: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Payload bytes per second in both directions, averaged with a weight that fades over `SMOOTH_SECONDS`: an order by
+    it does not flutter. -1 where there is no counter."""
     trouble: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     """`Trouble` flags."""
 
@@ -77,12 +83,14 @@ class SocketHistory:
         """
         sockets, before = snapshot.sockets, self.figures.sockets
         interval = max(snapshot.interval, 0.0)
+        smooth = _rates(sockets, interval)
         retransmits = sockets["retransmits"].astype(np.int64)
         drops = sockets["drops"].astype(np.int64)
         if interval:
             found = lookup(before["cookie"], sockets["cookie"])
             known = np.flatnonzero(found >= 0)
             old = take(before, found[known])
+            smooth[known] = _smoothed(smooth[known], self.figures.smooth_rates[found[known]], interval)
             for column, name in ((retransmits, "retransmits"), (drops, "drops")):
                 column[known] = np.maximum(0, column[known] - old[name].astype(np.int64))
         else:
@@ -91,7 +99,21 @@ class SocketHistory:
         retransmits[~tcp | (sockets["has_info"] == 0)] = UNKNOWN
         drops[tcp] = UNKNOWN
         trouble = _troubles(sockets, interval, retransmits, drops)
-        self.figures = SocketFigures(sockets, interval, retransmits, drops, trouble)
+        self.figures = SocketFigures(sockets, interval, retransmits, drops, smooth, trouble)
+
+
+def _rates(sockets: NDArray[np.void], interval: float) -> NDArray[np.float64]:
+    """Payload bytes per second, both directions; -1 where there is no counter."""
+    rx, tx = sockets["rx_payload"], sockets["tx_payload"]
+    known = ((rx != UNKNOWN) | (tx != UNKNOWN)) & (interval > 0.0)
+    moved = (np.maximum(rx, 0) + np.maximum(tx, 0)).astype(np.float64)
+    return np.where(known, moved / (interval or 1.0), -1.0)
+
+
+def _smoothed(now: NDArray[np.float64], before: NDArray[np.float64], interval: float) -> NDArray[np.float64]:
+    """The average goes on with a new rate; it begins with the first one that is known."""
+    weight = -math.expm1(-interval / SMOOTH_SECONDS)
+    return np.where((now < 0) | (before < 0), now, before + weight * (now - before))
 
 
 def _troubles(

@@ -7,7 +7,7 @@ A test takes the fixture `golden` (tests/ui/conftest.py):
             ...
             golden(app)
 
-It compares with `tests/ui/goldens/<module>/<test>.txt`. `pytest --snapshot-update` writes what is shown now.
+It compares with `tests/ui/goldens/<module>/<test without "test_">.txt`; `pytest --snapshot-update` writes them.
 Colours are not in it: keep one picture (`snap_compare`) a view for those.
 """
 
@@ -45,7 +45,8 @@ class Golden:
 
     def compare(self, shown: str, part: str = "") -> None:
         """As a call, with text."""
-        name = _ODD.sub("_", f"{self._test}-{part}" if part else self._test)
+        test = self._test.removeprefix("test_")
+        name = _ODD.sub("_", f"{test}-{part}" if part else test)
         path = self._folder / f"{name}.txt"
         if self._update:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from netdash.model.hashing import address_words
 from netdash.model.history import SocketFigures
 from netdash.model.protocols import CLOSE, ESTABLISHED, LISTEN, TCP, TCP_STATES, protocol_name
-from netdash.model.tables import UNKNOWN
 from netdash.model.units import NOT_KNOWN
 
 FROM_A_TO_Z: Final = frozenset({"protocol", "local", "remote", "port", "state", "process", "user"})
 """Orders that are read from the smallest; figures are read from the largest."""
 
 SORT_WORDS: Final[dict[str, str]] = {
-    "rate": "▼+▲ rate",
+    "rate": "rate of 10 s",
     "queue": "queued bytes",
     "port": "local port",
     "trouble": "trouble",
@@ -114,13 +113,6 @@ def of_kind(figures: SocketFigures, kind: SocketKind) -> NDArray[np.bool_]:
     return np.ones(len(figures), np.bool_)
 
 
-def moved_bytes(sockets: NDArray[np.void]) -> NDArray[np.int64]:
-    """Payload of the interval in both directions; -1 where it is not known."""
-    rx, tx = sockets["rx_payload"], sockets["tx_payload"]
-    unknown = (rx == UNKNOWN) & (tx == UNKNOWN)
-    return np.where(unknown, -1, np.maximum(rx, 0) + np.maximum(tx, 0))
-
-
 def queued_bytes(sockets: NDArray[np.void]) -> NDArray[np.int64]:
     """Bytes in both queues; of a listener the connections that wait, for its send queue is a limit."""
     rqueue, wqueue = sockets["rqueue"].astype(np.int64), sockets["wqueue"].astype(np.int64)
@@ -141,10 +133,11 @@ def ordered(
     """
     rows = figures.sockets[positions]
     steady = [rows["cookie"], rows["local_port"]]
+    key: NDArray[np.int64] | NDArray[np.float64]
     if sort == "trouble":
         key = figures.trouble[positions].astype(np.int64)
     elif sort == "rate":
-        key = moved_bytes(rows)
+        key = figures.smooth_rates[positions]
     elif sort == "queue":
         key = queued_bytes(rows)
     elif sort in _PLAIN_COLUMNS:

@@ -100,8 +100,8 @@ class AreaGraph(Widget):
         changed: list[Region] = []
         for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
             if old != new:
-                start, end = _changed_span(old.text, new.text)
-                changed.append(Region(start, y, end - start, 1))
+                spans = _changed_spans(old.text, new.text)
+                changed += [Region(start, y, end - start, 1) for start, end in spans]
         if changed:
             self.refresh(*changed)
 
@@ -228,11 +228,21 @@ def _last_times(times: Sequence[float], count: int) -> Sequence[float]:
     return times[-count:] if count else ()
 
 
-def _changed_span(before: str, now: str) -> tuple[int, int]:
-    """First cell and end of where two lines of a graph differ: every character is one cell wide. Equal texts, whose
-    colours differ, do so everywhere."""
+_NEAR_CELLS: Final = 8
+"""Changes that are nearer to each other are drawn as one: going to a cell takes about as many bytes."""
+
+
+def _changed_spans(before: str, now: str) -> list[tuple[int, int]]:
+    """First cell and end of each part where two lines of a graph differ: every character is one cell wide. Equal texts,
+    whose colours differ, do so everywhere."""
     if before == now or len(before) != len(now):
-        return 0, len(now)
-    start = next(i for i, (a, b) in enumerate(zip(before, now, strict=True)) if a != b)
-    end = next(i for i, (a, b) in enumerate(zip(reversed(before), reversed(now), strict=True)) if a != b)
-    return start, len(now) - end
+        return [(0, len(now))]
+    spans: list[tuple[int, int]] = []
+    for x, (a, b) in enumerate(zip(before, now, strict=True)):
+        if a == b:
+            continue
+        if spans and x - spans[-1][1] < _NEAR_CELLS:
+            spans[-1] = (spans[-1][0], x + 1)
+        else:
+            spans.append((x, x + 1))
+    return spans

@@ -80,3 +80,13 @@ def test_no_answer_not_read_and_stalled() -> None:
     expected = [Trouble.NO_ANSWER, Trouble.NOT_READ, Trouble.STALLED, Trouble(0), Trouble(0)]
     assert troubles(fed(table, table)) == expected
     assert Trouble.STALLED not in troubles(fed(table, table, interval=0.1))
+
+
+def test_smooth_rates_follow_slowly_and_begin_at_once() -> None:
+    quiet, busy = {"rx_payload": 0, "tx_payload": 0}, {"rx_payload": 900, "tx_payload": 100}
+    history = fed(rows(busy), rows(busy))
+    assert history.figures.smooth_rates.tolist() == [1000.0]
+    history = fed(rows(busy), rows(busy), rows(quiet))
+    assert 850.0 < history.figures.smooth_rates[0] < 950.0
+    unknown = {"rx_payload": UNKNOWN, "tx_payload": UNKNOWN}
+    assert fed(rows(unknown), rows(unknown)).figures.smooth_rates.tolist() == [-1.0]
