@@ -78,13 +78,16 @@ def place(app: Dashboard) -> str:
     return app.main_screen.query_one("#protocol-interface", TextLine).text
 
 
-def test_picture(snap_compare: SnapCompare) -> None:
-    app = dashboard(FakeSource())
+class TestLooks:
+    """One picture, for the colours; the goldens have the sizes."""
 
-    async def prepare(pilot: Pilot[int]) -> None:
-        await show(app, pilot, *[host(tick) for tick in range(6)])
+    def test_picture(self, snap_compare: SnapCompare) -> None:
+        app = dashboard(FakeSource())
 
-    assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
+        async def prepare(pilot: Pilot[int]) -> None:
+            await show(app, pilot, *[host(tick) for tick in range(6)])
+
+        assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
 
 
 PAGES = ("protocols", "sizes", "ports", "counters")

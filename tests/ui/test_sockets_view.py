@@ -95,13 +95,16 @@ def text_of(app: Dashboard, name: str) -> str:
     return app.main_screen.query_one(name, TextLine).text
 
 
-def test_picture(snap_compare: SnapCompare) -> None:
-    app = dashboard(FakeSource())
+class TestLooks:
+    """One picture, for the colours; the goldens have the sizes."""
 
-    async def prepare(pilot: Pilot[int]) -> None:
-        await show(app, pilot, host(0), host(1))
+    def test_picture(self, snap_compare: SnapCompare) -> None:
+        app = dashboard(FakeSource())
 
-    assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
+        async def prepare(pilot: Pilot[int]) -> None:
+            await show(app, pilot, host(0), host(1))
+
+        assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
 
 
 @pytest.mark.parametrize("looks", ["80x24", "120x36", "200x50", "ascii", "16-colours", "none", "one", "hostile"])
