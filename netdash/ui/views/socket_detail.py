@@ -76,7 +76,7 @@ def _connection(socket: np.void, new_retransmits: int, units: Units) -> list[tup
     """The health of a connection."""
     rtt, deviation = time_text(int(socket["rtt_us"])), int(socket["rttvar_us"])
     return [
-        ("rtt", f"{rtt.removesuffix('ms')}±{time_text(deviation)}" if deviation else rtt),
+        ("rtt", f"{rtt.removesuffix('ms')}±{time_text(deviation)}" if deviation and int(socket["rtt_us"]) else rtt),
         ("cwnd", count(int(socket["cwnd"]))),
         ("retr", count(int(socket["retransmits"])) + (f"+{count(new_retransmits)}" if new_retransmits > 0 else "")),
         ("lost", count(int(socket["lost"]))),
