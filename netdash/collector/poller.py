@@ -25,6 +25,7 @@ from netdash.collector.owners import OwnerTable, flows_of_sockets
 from netdash.collector.processes import ProcessReader, ProcessTable
 from netdash.collector.protocols import interface_protocols
 from netdash.collector.sockets import SocketTable
+from netdash.collector.stations import station_rows
 from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
 from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.container_names import ContainerNames
@@ -40,7 +41,7 @@ from netdash.kernel.socket_events import SocketDestroyEvents, subtract_seen_fins
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.snapshot import Accounting, Health, Interface, Mode, Snapshot
-from netdash.model.tables import FLOW_OVERFLOW, UNKNOWN, empty, join, take
+from netdash.model.tables import FLOW_OVERFLOW, STATION_ROW, UNKNOWN, empty, join, take
 
 _EVENT_PAUSE_SECONDS: Final = 0.1
 """Destroy events are read in bursts: one wake-up an event would cost more than all else on a busy server."""
@@ -198,6 +199,7 @@ class Collector:
             flows=empty(flows.dtype) if baseline else flows,
             sockets=sockets,
             protocols={} if baseline or raw is None else interface_protocols(raw, names),
+            stations=empty(STATION_ROW) if baseline or raw is None else station_rows(raw, interfaces),
             counters=_differences(self.last.protocol_counters if self.last else {}, instant.protocol_counters),
             gauges={name: value for name, value in instant.protocol_counters.items() if is_gauge(name)},
         )

@@ -36,7 +36,15 @@ from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.packet_tap import PacketTap
 from netdash.kernel.programs import Artefact, load_artefact
-from netdash.kernel.raw_flow import FLAG_OVERFLOW, FLOW_KEY, FLOW_VALUE, SIZE_BUCKETS, SIZE_COUNTS, RawCounts
+from netdash.kernel.raw_flow import (
+    FLAG_OVERFLOW,
+    FLOW_KEY,
+    FLOW_VALUE,
+    SIZE_BUCKETS,
+    SIZE_COUNTS,
+    STATION_COUNTS,
+    RawCounts,
+)
 from netdash.kernel.watch_filter import WATCH_KEY, WatchFilter
 from netdash.model.packets import PacketBudget, WatchedPacket
 
@@ -48,6 +56,11 @@ SO_ATTACH_BPF = 50
 
 _SIZE_KEY = np.dtype([("ifindex", "<u4"), ("outgoing", "u1"), ("bucket", "u1"), ("unused", "<u2")])
 """The key of the maps `sizes_*`."""
+
+_STATION_KEY = np.dtype([("ifindex", "<u4"), ("outgoing", "<u4"), ("station", "<u8")])
+_STATION_VALUE = np.dtype([("packets", "<u8"), ("bytes", "<u8")])
+_NO_STATION = (bytes(_STATION_KEY.itemsize), bytes(_STATION_VALUE.itemsize))
+"""Key and value that the program expects in each map `stations_*`: where frames go when that is full."""
 
 _CONTROL_KEY = bytes(4)
 
@@ -145,8 +158,9 @@ class BpfPacketCounter:
         """Held while a worker thread uses the socket's queue or the map of watched keys."""
         self._control_lock = threading.Lock()
         """Held for one update of the map `control`."""
-        for overflow in ("overflow_0", "overflow_1"):
-            maps[overflow].update(*_REST_ROW)
+        for number in "01":
+            maps[f"overflow_{number}"].update(*_REST_ROW)
+            maps[f"stations_{number}"].update(*_NO_STATION)
 
     @classmethod
     def open(cls, max_flows: int = DEFAULT_MAX_FLOWS, capture: CaptureFilter | None = None) -> Self:
@@ -217,8 +231,20 @@ class BpfPacketCounter:
                 values = np.concatenate([values, overflow_values[used]])
             per_cpu = np.dtype([("frames", "<u8", possible_cpus())])
             sizes = _size_counts(*self._maps[f"sizes_{self._ended}"].drain(_SIZE_KEY, per_cpu))
+            stations = self._drain_stations(self._maps[f"stations_{self._ended}"])
             self._ended = None
-        return RawCounts(keys, values, sizes, lost_packets=0)
+        return RawCounts(keys, values, sizes, lost_packets=0, other_stations=stations)
+
+    @staticmethod
+    def _drain_stations(table: BpfMap) -> NDArray[np.void]:
+        keys, values = table.drain(_STATION_KEY, _STATION_VALUE)
+        table.update(*_NO_STATION)
+        counts = np.zeros(len(keys), STATION_COUNTS)
+        for name in ("ifindex", "outgoing", "station"):
+            counts[name] = keys[name]
+        for name in ("packets", "bytes"):
+            counts[name] = values[name]
+        return counts[counts["packets"] > 0]
 
     def watch(self, wanted: WatchFilter | None) -> None:
         """From now on the packets of this filter can be fetched, of no filter none. Some µs for each watched key: to be

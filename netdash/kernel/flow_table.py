@@ -89,7 +89,7 @@ class FlowTable:
         total = self._values
         for name in ("wire_packets", "wire_bytes", "skb_bytes", "skb_packets"):
             np.add.at(total[name], rows, values[name])
-        np.minimum.at(total["first_ns"], rows, values["first_ns"])
+        total["station"][rows] = values["station"]
         np.maximum.at(total["last_ns"], rows, values["last_ns"])
         flags = values["tcp_flags"]
         fresh = np.flatnonzero(flags & ~total["tcp_flags"][rows])
@@ -138,7 +138,6 @@ class FlowTable:
         self._keys[first : self._count] = words[empty[winners]]
         new = self._values[first : self._count]
         new[:] = np.zeros((), FLOW_VALUE)
-        new["first_ns"] = np.iinfo(np.uint64).max
 
 
 def _equal_rows(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.bool_]:

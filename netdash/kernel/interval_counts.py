@@ -1,4 +1,4 @@
-"""Everything that is counted of the packets of one interval: flows and packet sizes."""
+"""Everything that is counted of the packets of one interval: flows, packet sizes and stations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from netdash.kernel.flow_table import FlowTable
 from netdash.kernel.packet_parser import ParsedPackets
-from netdash.kernel.raw_flow import PACKET_OUTGOING, SIZE_BUCKETS, SIZE_COUNTS, SIZE_LIMITS, RawCounts
+from netdash.kernel.raw_flow import PACKET_OUTGOING, SIZE_BUCKETS, SIZE_COUNTS, SIZE_LIMITS, STATION_COUNTS, RawCounts
+from netdash.kernel.station_counts import group_stations, is_ip, stations_of
 
 _BUCKET_OF_SIZE = np.searchsorted(np.array(SIZE_LIMITS), np.arange(SIZE_LIMITS[-1] + 2)).astype(np.int64)
 """Bucket of every frame size up to the first that is above all limits."""
@@ -76,21 +77,29 @@ class IntervalCounts:
     def __init__(self, max_flows: int) -> None:
         self._flows = FlowTable(max_flows)
         self._sizes = SizeTable()
+        self._stations = np.zeros(0, STATION_COUNTS)
+        """Of packets that are not IP, and of intervals that were merged into this one."""
         self.lost_packets = 0
 
     def add(self, packets: ParsedPackets) -> None:
         """Counts a batch."""
         self._flows.add(packets.keys, packets.values)
         self._sizes.add(packets)
+        other = np.flatnonzero(~is_ip(packets.keys))
+        if len(other):
+            self._stations = group_stations(self._stations, stations_of(packets.keys[other], packets.values[other]))
 
     def merge(self, counts: RawCounts) -> None:
         """Adds what another interval had counted."""
         self._flows.add(counts.keys, counts.values)
         self._sizes.merge(counts.sizes)
+        # The flows of that interval come again with this one's: only what is not IP is added here.
+        self._stations = group_stations(self._stations, counts.other_stations)
         self.lost_packets += counts.lost_packets
 
     def take(self) -> RawCounts:
         """The counts so far; starts again from zero."""
         keys, values = self._flows.take()
         lost_packets, self.lost_packets = self.lost_packets, 0
-        return RawCounts(keys, values, self._sizes.take(), lost_packets)
+        other, self._stations = self._stations, np.zeros(0, STATION_COUNTS)
+        return RawCounts(keys, values, self._sizes.take(), lost_packets, other)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from netdash.kernel.byte_windows import load_headers
 from netdash.kernel.fragment_ports import DATAGRAM_KEY, FragmentPorts
-from netdash.kernel.raw_flow import FLAG_FRAGMENT, FLOW_KEY, FLOW_VALUE, VLAN_PRESENT
+from netdash.kernel.raw_flow import FLAG_FRAGMENT, FLOW_KEY, FLOW_VALUE, PACKET_OUTGOING, VLAN_PRESENT
 
 ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, ETHERTYPE_QINQ = 0x0800, 0x86DD, 0x8100, 0x88A8
 ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDP_LITE = 1, 6, 17, 33, 58, 132, 136
@@ -65,6 +65,14 @@ _TRANSPORT = np.dtype(
         "formats": ["<u4", "u1", "<u2", "<u2", "u1", "u1"],
         "offsets": [0, 0, 0, 4, 12, 13],
         "itemsize": 16,
+    }
+)
+_ETHERNET = np.dtype(
+    {
+        "names": ["destination", "source_low", "source_high"],
+        "formats": ["<u8", "<u4", "<u2"],
+        "offsets": [0, 6, 10],
+        "itemsize": 14,
     }
 )
 _KEY_WORDS = np.dtype(
@@ -329,7 +337,7 @@ class _Headers:
         values["wire_packets"] = 1
         values["wire_bytes"] = batch.skb_bytes + tag_bytes
         values["tcp_flags"] = self.tcp_flags
-        values["first_ns"] = batch.time_ns
+        values["station"] = _stations(batch)
         values["last_ns"] = batch.time_ns
         segment_bytes = np.zeros(len(self.keys), np.int64)
         rows = np.flatnonzero((batch.gso_size != 0) & (self.transport >= 0))
@@ -348,6 +356,19 @@ class _Headers:
             values["wire_bytes"][rows] = frame_bytes[split] + (segments - 1) * header_bytes
             segment_bytes[rows] = gso_size[split] + header_bytes
         return ParsedPackets(self.keys, values, segment_bytes)
+
+
+def _stations(batch: PacketBatch) -> NDArray[np.uint64]:
+    """The other end's MAC address of each packet; 0 where there is no Ethernet header before the network layer."""
+    start = batch.network_offset - batch.link_header_bytes
+    there = (batch.link_header_bytes >= _ETHERNET.itemsize) & (start >= 0)
+    room = np.where(there & (batch.network_offset <= len(batch.buffer)), _ETHERNET.itemsize, 0)
+    header = load_headers(batch.buffer, np.where(room > 0, start, 0), room, _ETHERNET)
+    # 8 bytes from the source address on would reach behind a header of 14 bytes.
+    source = header["source_low"].astype(np.uint64) | header["source_high"].astype(np.uint64) << np.uint64(32)
+    destination = header["destination"] & np.uint64(0xFFFF_FFFF_FFFF)
+    stations: NDArray[np.uint64] = np.where(batch.packet_type == PACKET_OUTGOING, destination, source)
+    return stations
 
 
 def _icmp_ports(

@@ -6,7 +6,7 @@ The 48-byte layouts are those of `struct flow_key` and `struct flow_value` in `p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -50,7 +50,7 @@ FLOW_VALUE = np.dtype(
     [
         ("wire_packets", "<u8"),
         ("wire_bytes", "<u8"),
-        ("first_ns", "<u8"),
+        ("station", "<u8"),
         ("last_ns", "<u8"),
         ("skb_bytes", "<u8"),
         ("tcp_flags", "<u4"),
@@ -58,7 +58,9 @@ FLOW_VALUE = np.dtype(
     ]
 )
 """48 bytes. `wire_*`: link-layer frames with header and VLAN tag, a super-packet counted as the segments it
-becomes; `skb_*`: as the kernel handed them over. Times: CLOCK_MONOTONIC. `tcp_flags`: all flags seen, or-ed."""
+becomes; `skb_*`: as the kernel handed them over. `station`: the MAC address at the other end
+of one of its packets, as the low 6 bytes in their order. `last_ns`: CLOCK_MONOTONIC.
+`tcp_flags`: all flags seen, or-ed."""
 
 SIZE_LIMITS = (*range(75, 1501, 75), 1518, 9018)
 """Upper bounds (inclusive, frame bytes) of the packet-size buckets: 20 of 75 bytes as iptraf-ng's on a 1500-byte MTU,
@@ -68,6 +70,13 @@ SIZE_BUCKETS = len(SIZE_LIMITS) + 1
 
 SIZE_COUNTS = np.dtype([("ifindex", "<u4"), ("outgoing", "u1"), ("packets", "<u8", SIZE_BUCKETS)])
 """Wire packets per size bucket of one interface and direction."""
+
+
+STATION_COUNTS = np.dtype(
+    [("ifindex", "<u4"), ("outgoing", "<u4"), ("station", "<u8"), ("packets", "<u8"), ("bytes", "<u8")]
+)
+"""Wire packets and bytes from or to one MAC address (`station`, as in FLOW_VALUE) on one interface. Rows may repeat. Of
+interfaces without Ethernet headers the address means nothing. `station` 0: not known, or there was no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,8 @@ class RawCounts:
     """SIZE_COUNTS rows of the interval, interfaces without packets left out."""
     lost_packets: int
     """Packets that the kernel could not hand to the counter (the ring was full)."""
+    other_stations: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, STATION_COUNTS))
+    """STATION_COUNTS of packets that are not IP; those of IP follow from the flows (station_counts.stations_of_ip)."""
 
 
 class PacketCounter(Protocol):

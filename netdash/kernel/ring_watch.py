@@ -52,7 +52,7 @@ class RingWatch:
             return
         keys = packets.keys
         again = (keys["ifindex"] == _LOOPBACK_IFINDEX) & (keys["packet_type"] == PACKET_OUTGOING)
-        early = packets.values["first_ns"] < self._since_ns
+        early = packets.values["last_ns"] < self._since_ns
         rows = np.flatnonzero(wanted.matches(keys) & ~again & ~early)
         self._budget.fill(time.monotonic())
         picked: list[WatchedPacket] = []

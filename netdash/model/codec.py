@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 
 from netdash.model.snapshot import Snapshot
-from netdash.model.tables import FLOW_ROW, SOCKET_ROW
+from netdash.model.tables import FLOW_ROW, SOCKET_ROW, STATION_ROW
 
-_TABLES: Final = {"flows": FLOW_ROW, "sockets": SOCKET_ROW}
+_TABLES: Final = {"flows": FLOW_ROW, "sockets": SOCKET_ROW, "stations": STATION_ROW}
 _NAMES: Final = {dtype: name for name, dtype in _TABLES.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.model.tables import FLOW_ROW, SOCKET_ROW, empty
+from netdash.model.tables import FLOW_ROW, SOCKET_ROW, STATION_ROW, empty
 
 FlowLayer = Literal["ebpf", "ring", "sockets", "pcap", "recording"]
 ProcessLayer = Literal["exact", "hooks", "scan", "own", "none"]
@@ -188,6 +188,8 @@ class Snapshot:
     flows: NDArray[np.void] = field(default_factory=lambda: empty(FLOW_ROW))
     sockets: NDArray[np.void] = field(default_factory=lambda: empty(SOCKET_ROW))
     protocols: dict[str, InterfaceProtocols] = field(default_factory=dict)
+    stations: NDArray[np.void] = field(default_factory=lambda: empty(STATION_ROW))
+    """STATION_ROW: traffic by MAC address of the interfaces with Ethernet headers."""
     counters: dict[str, int] = field(default_factory=dict)
     """Kernel protocol counters, differences of the interval."""
     gauges: dict[str, int] = field(default_factory=dict)

@@ -113,6 +113,22 @@ SOCKET_ROW: Final = np.dtype(
 kernel keeps no counter (UDP) or the socket was not seen before. Queues of a listener: backlog now and at most.
 A wildcard address is all zero."""
 
+STATION_ROW: Final = np.dtype(
+    [
+        ("ifindex", "<u4"),
+        ("mac", "u1", 6),
+        ("padding", "u1", 2),
+        ("rx_packets", "<i8"),
+        ("rx_bytes", "<i8"),
+        ("tx_packets", "<i8"),
+        ("tx_bytes", "<i8"),
+    ]
+)
+"""Wire traffic with one MAC address on one interface in one interval: `rx`: frames that came from it, `tx`: frames that
+were sent to it (also a group's address). Address zero: of stations that
+had no room or are not known, of interface 0 where not even that is. An IP flow whose
+other end changes its address within an interval counts for one of the two."""
+
 IPV4_PREFIX: Final = bytes(10) + b"\xff\xff"
 
 

@@ -51,7 +51,7 @@ struct key_words {
 struct flow_value {
 	__u64 wire_packets;
 	__u64 wire_bytes;
-	__u64 first_ns;
+	__u64 station; /* see station_of(): of the packet that made the entry */
 	__u64 last_ns;
 	__u64 skb_bytes;
 	__u32 tcp_flags;
@@ -70,6 +70,21 @@ MAP(overflow_1, BPF_MAP_TYPE_HASH, struct flow_key, struct flow_value, 4096, 0);
 /* Frames by (ifindex, outgoing, bucket). Per CPU, since all CPUs share these few counters. */
 MAP(sizes_0, BPF_MAP_TYPE_PERCPU_HASH, __u64, __u64, 32768, BPF_F_NO_PREALLOC);
 MAP(sizes_1, BPF_MAP_TYPE_PERCPU_HASH, __u64, __u64, 32768, BPF_F_NO_PREALLOC);
+
+/*
+ * Non-IP frames by station: all ARP of an interface is one flow. IP frames are summed from the flows, whose stations do
+ * not change within an interval but for a fail-over. User space puts in an all-zero key, for what finds no room.
+ */
+struct station_key {
+	__u64 place; /* ifindex, outgoing */
+	__u64 station;
+};
+struct station_value {
+	__u64 packets;
+	__u64 bytes;
+};
+MAP(stations_0, BPF_MAP_TYPE_HASH, struct station_key, struct station_value, 4096, BPF_F_NO_PREALLOC);
+MAP(stations_1, BPF_MAP_TYPE_HASH, struct station_key, struct station_value, 4096, BPF_F_NO_PREALLOC);
 
 struct control {
 	__u64 active; /* which of each pair is written, 0 or 1 */
@@ -99,8 +114,46 @@ static __always_inline void add(struct flow_value *value, const struct amount *a
 		value->tcp_flags |= amount->tcp_flags;
 }
 
+/*
+ * The MAC address at the other end, in the low 6 bytes: who sent a received frame, to whom a sent one goes. What this is
+ * of a device without Ethernet headers means nothing; user space knows which those are.
+ */
+static __always_inline __u64 station_of(struct __sk_buff *skb)
+{
+	__u64 frame[2] = {};
+
+	if (bpf_skb_load_bytes_relative(skb, 0, frame, ETHERNET_HEADER_BYTES, BPF_HDR_START_MAC) < 0)
+		return 0;
+	if (skb->pkt_type == PACKET_OUTGOING)
+		return frame[0] & 0xffffffffffffULL;
+	return frame[0] >> 48 | (frame[1] & 0xffffffff) << 16;
+}
+
+static __always_inline void count_station(void *map, struct __sk_buff *skb, const struct packet *packet,
+					  const struct amount *amount)
+{
+	__u64 outgoing = packet->packet_type == PACKET_OUTGOING;
+	struct station_key key = {.place = packet->ifindex | outgoing << 32, .station = station_of(skb)};
+	struct station_value *value = bpf_map_lookup_elem(map, &key);
+
+	if (!value) {
+		struct station_value none = {};
+		bpf_map_update_elem(map, &key, &none, BPF_NOEXIST);
+		value = bpf_map_lookup_elem(map, &key);
+	}
+	if (!value) {
+		key.place = key.station = 0;
+		value = bpf_map_lookup_elem(map, &key);
+	}
+	if (value) {
+		__sync_fetch_and_add(&value->packets, amount->wire_packets);
+		__sync_fetch_and_add(&value->bytes, amount->wire_bytes);
+	}
+}
+
 /* 0, or negative when the map is full. */
-static __always_inline int count(void *map, const struct key_words *key, const struct amount *amount)
+static __always_inline int count(void *map, struct __sk_buff *skb, const struct key_words *key,
+				 const struct amount *amount)
 {
 	struct flow_value *value = bpf_map_lookup_elem(map, key);
 	if (value) {
@@ -108,7 +161,7 @@ static __always_inline int count(void *map, const struct key_words *key, const s
 		return 0;
 	}
 	__u64 first[6] = {
-		amount->wire_packets, amount->wire_bytes, amount->now_ns,
+		amount->wire_packets, amount->wire_bytes, station_of(skb),
 		amount->now_ns,       amount->skb_bytes,  amount->tcp_flags | 1ULL << 32,
 	};
 	if (bpf_map_update_elem(map, key, first, BPF_NOEXIST) == 0)
@@ -121,15 +174,15 @@ static __always_inline int count(void *map, const struct key_words *key, const s
 }
 
 /* Coarser and coarser keys, so that no packet is left out whatever fills the tables. */
-static __always_inline void count_overflow(void *map, struct key_words *key, const struct amount *amount)
+static __always_inline void count_overflow(void *map, struct __sk_buff *skb, struct key_words *key, const struct amount *amount)
 {
 	key->ports = (key->ports & 0xffff) | FLAG_OVERFLOW << 16; /* keeps the VLAN */
 	key->source[0] = key->source[1] = key->destination[0] = key->destination[1] = 0;
-	if (count(map, key, amount) == 0)
+	if (count(map, skb, key, amount) == 0)
 		return;
 	key->identity &= 0xffffffffffULL; /* keeps ifindex and packet_type */
 	key->ports = FLAG_OVERFLOW << 16;
-	if (count(map, key, amount) == 0)
+	if (count(map, skb, key, amount) == 0)
 		return;
 	key->identity = 0;
 	struct flow_value *rest = bpf_map_lookup_elem(map, key);
@@ -196,16 +249,19 @@ static __always_inline __u64 unfold_segments(struct __sk_buff *skb, const struct
 	return amount->wire_bytes;
 }
 
-static __always_inline void count_packet(void *flows, void *overflow, void *sizes, struct key_words *key,
-					 const struct packet *packet, const struct amount *amount, __u64 frame_bytes)
+static __always_inline void count_packet(void *flows, void *overflow, void *sizes, void *stations,
+					 struct __sk_buff *skb, struct key_words *key, const struct packet *packet,
+					 const struct amount *amount, __u64 frame_bytes)
 {
 	__u64 full_frames = amount->wire_packets - 1;
 
 	if (full_frames)
 		count_size(sizes, packet, frame_bytes, full_frames);
 	count_size(sizes, packet, amount->wire_bytes - full_frames * frame_bytes, 1);
-	if (count(flows, key, amount) < 0)
-		count_overflow(overflow, key, amount);
+	if (packet->ethertype != ETHERTYPE_IPV4 && packet->ethertype != ETHERTYPE_IPV6)
+		count_station(stations, skb, packet, amount);
+	if (count(flows, skb, key, amount) < 0)
+		count_overflow(overflow, skb, key, amount);
 }
 
 SEC("socket")
@@ -238,9 +294,11 @@ int count_flows(struct __sk_buff *skb)
 		.destination = {packet.destination[0], packet.destination[1]},
 	};
 	if (setting->active)
-		count_packet(&flows_1, &overflow_1, &sizes_1, &key, &packet, &amount, frame_bytes);
+		count_packet(&flows_1, &overflow_1, &sizes_1, &stations_1, skb, &key, &packet, &amount,
+			     frame_bytes);
 	else
-		count_packet(&flows_0, &overflow_0, &sizes_0, &key, &packet, &amount, frame_bytes);
+		count_packet(&flows_0, &overflow_0, &sizes_0, &stations_0, skb, &key, &packet, &amount,
+			     frame_bytes);
 	return watched_bytes(&setting->watch, &packet); /* that many are queued for user space */
 }
 

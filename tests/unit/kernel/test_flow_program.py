@@ -119,7 +119,7 @@ def test_flow_and_bytes_of_a_frame(bench: Bench, shape: str) -> None:
     flow, value = bench.count_one(frame)
     assert flow == expected
     assert (value["wire_packets"], value["wire_bytes"], value["skb_bytes"]) == (1, len(frame) - 14, len(frame) - 14)
-    assert value["first_ns"] == value["last_ns"] > 0
+    assert value["last_ns"] > 0
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -31,22 +31,20 @@ def random_packets(count: int, flows: int, seed: int, interfaces: int = 3) -> tu
     values = np.zeros(count, FLOW_VALUE)
     for name in SUMS:
         values[name] = random.integers(1, 2000, count)
-    values["first_ns"] = random.integers(1, 2**60, count)
-    values["last_ns"] = values["first_ns"]
+    values["last_ns"] = random.integers(1, 2**60, count)
     values["tcp_flags"] = random.integers(0, 256, count)
     return keys, values
 
 
 def summed(keys: NDArray[np.void], values: NDArray[np.void]) -> dict[bytes, list[int]]:
-    """Sums, first and last time and or-ed flags of each key."""
+    """Sums, last time and or-ed flags of each key."""
     flows: dict[bytes, list[int]] = {}
     for key, value in zip(keys, values, strict=True):
-        flow = flows.setdefault(key.tobytes(), [0, 0, 0, 0, 2**64, 0, 0])
+        flow = flows.setdefault(key.tobytes(), [0, 0, 0, 0, 0, 0])
         for column, name in enumerate(SUMS):
             flow[column] += int(value[name])
-        flow[4] = min(flow[4], int(value["first_ns"]))
-        flow[5] = max(flow[5], int(value["last_ns"]))
-        flow[6] |= int(value["tcp_flags"])
+        flow[4] = max(flow[4], int(value["last_ns"]))
+        flow[5] |= int(value["tcp_flags"])
     return flows
 
 

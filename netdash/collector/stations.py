@@ -1,0 +1,33 @@
+"""Who speaks on each Ethernet: traffic by MAC address, as rows of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdash.kernel.raw_flow import RawCounts
+from netdash.kernel.station_counts import group_stations, stations_of_ip
+from netdash.model.merge import merge_stations
+from netdash.model.snapshot import Interface
+from netdash.model.tables import STATION_ROW
+
+_MAC_CHARACTERS = len("00:00:00:00:00:00")
+
+
+def station_rows(raw: RawCounts, interfaces: Iterable[Interface]) -> NDArray[np.void]:
+    """STATION_ROW of the interfaces with Ethernet headers; loopback, tunnels and the like have no stations."""
+    # Of interface 0 are those that found no room in the kernel's table.
+    ethernet = [0, *(i.index for i in interfaces if i.kind != "loopback" and len(i.mac or "") == _MAC_CHARACTERS)]
+    counts = np.concatenate([raw.other_stations, stations_of_ip(raw.keys, raw.values)])
+    counts = group_stations(counts[np.isin(counts["ifindex"], np.array(ethernet, np.uint32))])
+    return merge_stations(_rows(counts[counts["outgoing"] == 0], "rx"), _rows(counts[counts["outgoing"] != 0], "tx"))
+
+
+def _rows(counts: NDArray[np.void], direction: str) -> NDArray[np.void]:
+    rows = np.zeros(len(counts), STATION_ROW)
+    rows["ifindex"] = counts["ifindex"]
+    rows["mac"] = np.ascontiguousarray(counts["station"]).view(np.uint8).reshape(-1, 8)[:, :6]
+    rows[f"{direction}_packets"], rows[f"{direction}_bytes"] = counts["packets"], counts["bytes"]
+    return rows
