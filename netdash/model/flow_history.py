@@ -19,6 +19,9 @@ Element = TypeVar("Element", bound=np.generic)
 HEADLINE: Final = -1
 """Stands for the interfaces whose sum counts each transfer once, where an interface index could stand."""
 
+_SYN: Final = 0x02
+"""TCP flag, RFC 9293 §3.1."""
+
 _SPARE_SHARE: Final = 8
 """A full table gives up one row in so many beyond what it must, so that not every update has to make room."""
 
@@ -33,6 +36,8 @@ class FlowTable:
     """Whether the flow's bytes ever had a counter; else its figures say nothing."""
     last_seen_ns: NDArray[np.int64]
     """Monotonic clock."""
+    tcp_flags: NDArray[np.uint8]
+    """All TCP flags that were seen since the last SYN."""
     totals: NDArray[np.int64]
     """Shape (2, n): bytes received and sent since the start."""
     rates: NDArray[np.float64]
@@ -122,6 +127,7 @@ class FlowHistory:
             empty(FLOW_ROW),
             np.zeros(0, np.bool_),
             np.zeros(0, np.int64),
+            np.zeros(0, np.uint8),
             np.zeros((2, 0), np.int64),
             np.zeros((len(WINDOW_SECONDS), 2, 0)),
         )
@@ -222,6 +228,7 @@ class FlowHistory:
             _raw(old.flows)[kept].view(FLOW_ROW),
             old.known[kept],
             old.last_seen_ns[kept],
+            old.tcp_flags[kept],
             old.totals[:, kept],
             old.rates[:, :, kept],
         )
@@ -261,11 +268,14 @@ class FlowHistory:
         known[positions] |= reported.known
         last_seen_ns = _longer(old.last_seen_ns, rows)
         last_seen_ns[positions] = self._timeline.now_ns
+        flags = reported.flows["tcp_flags"]
+        tcp_flags = _longer(old.tcp_flags, rows)
+        tcp_flags[positions] = np.where(flags & _SYN, flags, tcp_flags[positions] | flags)
         totals = _longer(old.totals, rows)
         for direction in (0, 1):
             totals[direction][positions] += reported.moved[direction]
         rates = self._windows / np.array(self._timeline.covered_seconds)[:, None, None]
-        return FlowTable(raw.view(FLOW_ROW), known, last_seen_ns, totals, rates)
+        return FlowTable(raw.view(FLOW_ROW), known, last_seen_ns, tcp_flags, totals, rates)
 
 
 def _raw(rows: NDArray[np.void]) -> NDArray[np.void]:

@@ -43,24 +43,48 @@ class ProcessScope:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionScope:
+    """One flow that the views are limited to: a five-tuple on one interface."""
+
+    flow_id: int
+    """As in FLOW_ROW."""
+    interface: str
+    vlan: int
+    """As in FLOW_ROW."""
+    protocol: int
+    local: bytes
+    """16 bytes, as in FLOW_ROW."""
+    local_port: int
+    remote: bytes
+    remote_port: int
+    name: str
+    """The remote end as text: "203.0.113.9:443"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What the views are limited to: drilling down adds, Esc takes away. None = no limit."""
 
     interface: InterfaceScope | None = None
     process: ProcessScope | None = None
+    connection: ConnectionScope | None = None
 
     def outer(self) -> Scope:
         """The scope one step up."""
+        if self.connection:
+            return replace(self, connection=None)
         return replace(self, process=None) if self.process else Scope()
 
     @property
     def trail(self) -> str:
-        """The steps down as one line: "eth0 › java (54321)"; empty without a limit."""
+        """The steps down as one line: "eth0 › java (54321) › 203.0.113.9:443"; empty without a limit."""
         steps = []
         if self.interface:
             steps.append(self.interface.name)
         if self.process:
             steps.append(f"{self.process.name} ({self.process.pid})")
+        if self.connection:
+            steps.append(self.connection.name)
         return " › ".join(steps)
 
 

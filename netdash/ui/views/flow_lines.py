@@ -11,13 +11,59 @@ from textual.widget import Widget
 
 from netdash.model.flow_history import FlowTotals
 from netdash.model.units import NOT_KNOWN, Units
+from netdash.model.windows import WINDOW_SECONDS
 from netdash.ui.text import fit, printable
 from netdash.ui.theme import Tone, palette_of
+from netdash.ui.views.flow_groups import Group
+from netdash.ui.views.flow_order import KEPT_SHARE, SHOWN_FOR_NS, Arrangement, FlowOrder, Sort
 from netdash.ui.views.flow_rows import LOG_DECADES, Bars, rate_cells
 from netdash.ui.widgets.text_line import Part
 
 _MARKS: Final = 5
 """Labels of the scale; on a logarithmic one each is a power of ten apart."""
+
+_SORT_WORDS: Final[dict[Sort, str]] = {
+    "total": "total",
+    "local": "local address",
+    "remote": "remote address",
+    "port": "port",
+}
+
+
+def status_parts(
+    arrangement: Arrangement, order: FlowOrder, bars: Bars | None, *, inside: str, new_since_frozen: int | None
+) -> list[Part]:
+    """What the table shows: how many rows of what, in which order, and what is not in it.
+
+    `inside`: the row that was opened; `new_since_frozen`: None while the order is not frozen.
+    """
+    parts: list[Part] = [f" {len(arrangement)} {_rows_word(order)}"]
+    if inside:
+        parts.append((f" in {inside}", Tone.ACCENT))
+    parts.append(
+        f" by {WINDOW_SECONDS[order.window]} s rate" if order.sort == "rate" else f" by {_SORT_WORDS[order.sort]}"
+    )
+    if new_since_frozen is not None:
+        parts.append((f"  order frozen, {new_since_frozen} new at the end", Tone.WARN))
+    elif order.sort in KEPT_SHARE and order.descending:
+        parts.append((f" ±{KEPT_SHARE[order.sort]:.0%}", Tone.DIM))
+    if arrangement.hidden:
+        parts.append((f"  {arrangement.hidden} silent (T shows)", Tone.DIM))
+    closed = int(arrangement.closed[arrangement.order].sum())
+    if closed:
+        parts.append((f"  {closed} closed, kept {SHOWN_FOR_NS // 10**9} s", Tone.EXITED))
+    if bars is not None:
+        parts.append((f"  bars {WINDOW_SECONDS[bars.window]} s {'log' if bars.log else 'linear'}", Tone.DIM))
+    return parts
+
+
+def _rows_word(order: FlowOrder) -> str:
+    by = order.by
+    if by.group is not Group.FLOWS:
+        return str(by.group)
+    if by.local and by.remote:
+        return "flows" if by.ports else "host pairs"
+    return "remote ends" if by.remote else "local ends" if by.local else "protocols"
 
 
 class ScaleLine(Widget):

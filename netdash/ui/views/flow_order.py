@@ -1,7 +1,8 @@
-"""Which flows are shown, in which order, one by one or joined by their hosts. Pure NumPy on whole columns."""
+"""Which flows are shown, and in which order. Pure NumPy on whole columns."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,17 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.model.flow_history import FlowTable
-from netdash.model.hashing import address_words, hash_columns
-from netdash.model.tables import FLOW_OVERFLOW, FLOW_ROW
-from netdash.model.windows import WINDOW_NS
+from netdash.model.hashing import address_words
+from netdash.model.tables import FLOW_ROW, empty
+from netdash.model.windows import WINDOW_NS, WINDOW_SECONDS
+from netdash.ui.views.flow_groups import ALL_APART, Joining, join_flows, one_per_connection, row_ids, service_ports
 
 Sort = Literal["rate", "total", "local", "remote", "port"]
 
 SHOWN_FOR_NS: Final = WINDOW_NS[-1]
-"""A flow that was silent for so long is shown only in the order by totals."""
+"""A flow that was silent for so long, closed or not, is shown only in the order by totals."""
 
-MIXED: Final = -2
-"""Stands for a pid where joined flows have different ones."""
+KEPT_SHARE: Final[dict[Sort, float]] = {"rate": 0.1, "total": 0.01}
+"""A row passes another one only when it has more by this share, so that equals do not change places all the time."""
+
+_FIN_OR_RST: Final = 0x05
+"""TCP flags, RFC 9293 §3.1."""
 
 
 class LineMode(StrEnum):
@@ -42,39 +47,74 @@ class FlowOrder:
     """Index in WINDOW_SECONDS of the rates that are sorted by."""
     descending: bool = True
     lines: LineMode = LineMode.TWO
-    ports: bool = True
-    """False: flows between two hosts with one protocol are one row."""
+    by: Joining = ALL_APART
 
 
 @dataclass(frozen=True, slots=True)
 class FlowLimits:
-    """The scope: None = no limit."""
+    """What the rows are limited to: None = no limit."""
 
     ifindex: int | None = None
     pid: int | None = None
+    flow_id: int | None = None
+    row: tuple[Joining, int] | None = None
+    """The flows of one row of a table that is joined so."""
     matching: Callable[[FlowTable, NDArray[np.bool_] | None], NDArray[np.bool_]] | None = None
     """Gives, of the flows within the other limits, those that match the filter."""
+
+    @property
+    def inner(self) -> bool:
+        """Whether they limit to more than an interface."""
+        return (self.pid, self.flow_id, self.row, self.matching) != (None,) * 4
+
+
+def _no_rows() -> FlowTable:
+    return FlowTable(
+        empty(FLOW_ROW),
+        np.zeros(0, np.bool_),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.uint8),
+        np.zeros((2, 0), np.int64),
+        np.zeros((len(WINDOW_SECONDS), 2, 0)),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrangement:
     """Rows in the order of the screen."""
 
-    table: FlowTable
-    order: NDArray[np.intp]
+    table: FlowTable = field(default_factory=_no_rows)
+    order: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
     """Positions in `table`."""
-    ids: NDArray[np.uint64]
-    """Row identities, in the order of the screen."""
+    row_ids: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    """Row identities, by position."""
     members: NDArray[np.int64] | None = None
     """By position: how many flows are joined in the row; None: one."""
     new: int = 0
     """Rows at the end that came after the order was frozen."""
     hidden: int = 0
     """Flows that are not shown because they were silent for long."""
-    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros((4, 2)))
-    """Of all rows, shown or not: total bytes, then the rate of each window; received and sent."""
+    closed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """By position: a TCP connection that has ended."""
+    sums: NDArray[np.float64] | None = None
+    """Where the rows are limited to more than an interface: of all of them, shown or not, each connection once. Total
+    bytes, then the rate of each window; received and sent."""
     peaks: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     """The highest rate of a line in each window."""
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def ids(self) -> NDArray[np.uint64]:
+        """Row identities, in the order of the screen."""
+        return np.asarray(self.row_ids[self.order])
+
+    def find(self, row_id: int) -> int | None:
+        """Where a row stands."""
+        position = np.flatnonzero(self.row_ids == np.uint64(row_id))
+        found = np.flatnonzero(self.order == position[0]) if len(position) else position
+        return int(found[0]) if len(found) else None
 
 
 def arrange(
@@ -83,37 +123,67 @@ def arrange(
     wanted: FlowOrder,
     limits: FlowLimits,
     frozen: NDArray[np.uint64] | None = None,
+    before: NDArray[np.uint64] | None = None,
+    settled: int = 0,
 ) -> Arrangement:
-    """The rows to show. `frozen`: identities of an order to keep; rows that are not in it go to its end.
+    """The rows to show.
+
+    `frozen`: identities of an order to keep; rows that are not in it go to its end. `before`: those of the rows that
+    stood first; the `settled` first rows keep their places as KEPT_SHARE says.
 
     Takes some tens of milliseconds for 100,000 flows.
     """
-    chosen = np.ones(len(table), np.bool_)
-    if limits.ifindex is not None:
-        chosen &= table.flows["ifindex"] == limits.ifindex
-    if limits.pid is not None:
-        chosen &= table.flows["pid"] == limits.pid
-    if limits.matching is not None:
-        chosen = limits.matching(table, chosen)
-    sums = np.concatenate([table.totals[None, :, chosen].sum(axis=2), table.rates[:, :, chosen].sum(axis=2)])
-    recent = chosen & (table.last_seen_ns > now_ns - SHOWN_FOR_NS)
-    visible = chosen if wanted.sort == "total" else recent
-    if frozen is not None:
-        visible = recent | (chosen & np.isin(table.flows["id"], frozen))
+    chosen = _within(table, limits)
+    recent = table.last_seen_ns > now_ns - SHOWN_FOR_NS
+    if chosen is not None:
+        recent &= chosen
+    if wanted.sort == "total" or limits.flow_id is not None:
+        visible = np.ones(len(table), np.bool_) if chosen is None else chosen
+    elif frozen is not None and not wanted.by.joins:
+        kept = np.isin(table.flows["id"], frozen)
+        visible = recent | (kept if chosen is None else kept & chosen)
+    else:
+        visible = recent
     positions = np.flatnonzero(visible)
-    hidden = int(chosen.sum()) - len(positions)
-    row_ids, members = table.flows["id"], None
-    if not wanted.ports:
-        table, row_ids, members = _joined(table, positions)
+    hidden = (len(table) if chosen is None else int(np.count_nonzero(chosen))) - len(positions)
+    sums = None
+    if chosen is not None and limits.inner:
+        sums = _sums(table, np.flatnonzero(chosen))
+    ids, members = table.flows["id"], None
+    if wanted.by.joins:
+        table, ids, members = join_flows(table, positions, wanted.by)
         positions = np.arange(len(table))
     order = _sorted(table, positions, wanted)
-    ids = row_ids[order]
+    if before is not None and frozen is None and wanted.descending and wanted.sort in KEPT_SHARE:
+        order = keep_places(order, _measure(table, wanted), _places(ids, before), settled, KEPT_SHARE[wanted.sort])
     new = 0
     if frozen is not None:
-        kept = _in_frozen_order(ids, frozen)
-        new = len(ids) - int(np.isin(ids, frozen).sum())
-        order, ids = order[kept], ids[kept]
-    return Arrangement(table, order, ids, members, new, hidden, sums, _peaks(table, order, wanted.lines))
+        shown = ids[order]
+        new = len(shown) - int(np.isin(shown, frozen).sum())
+        order = order[_in_frozen_order(shown, frozen)]
+    closed = ((table.tcp_flags & _FIN_OR_RST) != 0) & (table.last_seen_ns < now_ns)
+    return Arrangement(table, order, ids, members, new, hidden, closed, sums, _peaks(table, order, wanted.lines))
+
+
+def _within(table: FlowTable, limits: FlowLimits) -> NDArray[np.bool_] | None:
+    """Which flows are within the limits; None: all."""
+    masks = []
+    if limits.ifindex is not None:
+        masks.append(table.flows["ifindex"] == limits.ifindex)
+    if limits.pid is not None:
+        masks.append(table.flows["pid"] == limits.pid)
+    if limits.flow_id is not None:
+        masks.append(table.flows["id"] == np.uint64(limits.flow_id))
+    if limits.row is not None:
+        by, row_id = limits.row
+        masks.append(row_ids(table.flows, by) == np.uint64(row_id))
+    within = np.logical_and.reduce(masks) if masks else None
+    return within if limits.matching is None else limits.matching(table, within)
+
+
+def _sums(table: FlowTable, positions: NDArray[np.intp]) -> NDArray[np.float64]:
+    once = one_per_connection(table, positions)
+    return np.concatenate([table.totals[None, :, once].sum(axis=2), table.rates[:, :, once].sum(axis=2)])
 
 
 def line_rates(rates: NDArray[np.float64], lines: LineMode) -> NDArray[np.float64]:
@@ -122,24 +192,28 @@ def line_rates(rates: NDArray[np.float64], lines: LineMode) -> NDArray[np.float6
         return np.asarray(rates[..., 1, :])
     if lines == LineMode.RECEIVED:
         return np.asarray(rates[..., 0, :])
-    return np.asarray(rates.sum(axis=-2))
+    return np.asarray(rates[..., 0, :] + rates[..., 1, :])
 
 
 def _peaks(table: FlowTable, order: NDArray[np.intp], lines: LineMode) -> NDArray[np.float64]:
     if not len(order):
-        return np.zeros(3)
-    shown = table.rates[:, :, order]
+        return np.zeros(len(WINDOW_SECONDS))
+    shown = table.rates if len(order) == len(table) else table.rates[:, :, order]
     if lines == LineMode.TWO:
         return np.asarray(shown.max(axis=(1, 2)))
     return np.asarray(line_rates(shown, lines).max(axis=1))
 
 
+def _measure(table: FlowTable, wanted: FlowOrder) -> NDArray[np.float64]:
+    """By position: what is sorted by; less than nothing where nothing is known."""
+    columns = table.rates[wanted.window] if wanted.sort == "rate" else table.totals.astype(np.float64)
+    return np.where(table.known, line_rates(columns, wanted.lines), -1.0)
+
+
 def _sorted(table: FlowTable, positions: NDArray[np.intp], wanted: FlowOrder) -> NDArray[np.intp]:
     """`positions` in the wanted order; what is equal stays in the order in which it came up."""
     if wanted.sort in ("rate", "total"):
-        columns = table.rates[wanted.window] if wanted.sort == "rate" else table.totals.astype(np.float64)
-        key = line_rates(columns, wanted.lines)[positions]
-        key[~table.known[positions]] = -1.0
+        key = _measure(table, wanted)[positions]
         order = np.argsort(-key if wanted.descending else key, kind="stable")
     else:
         order = np.lexsort(_text_keys(table.flows, positions, wanted.sort))
@@ -153,16 +227,52 @@ def _text_keys(flows: NDArray[np.void], positions: NDArray[np.intp], sort: Sort)
     service, which mostly is the lower one."""
     local_port, remote_port = flows["local_port"][positions], flows["remote_port"][positions]
     if sort == "port":
-        lower = np.where(
-            (local_port == 0) | (remote_port == 0),
-            np.maximum(local_port, remote_port),
-            np.minimum(local_port, remote_port),
-        )
-        return [np.maximum(local_port, remote_port), lower]
+        return [np.maximum(local_port, remote_port), service_ports(flows)[positions]]
     port = local_port if sort == "local" else remote_port
     high, low = (np.ascontiguousarray(word).byteswap() for word in address_words(flows[sort][positions]))
     # IPv4 alone, which is most common, has nothing in the upper half.
     return [port, low, high] if high.any() else [port, low]
+
+
+def _places(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Positions of the identities `wanted` in `ids`, in their order; those that are there no more are left out."""
+    if not len(wanted) or not len(ids):
+        return np.zeros(0, np.intp)
+    by_id = np.argsort(wanted)
+    place = np.minimum(np.searchsorted(wanted, ids, sorter=by_id), len(wanted) - 1)
+    found = np.flatnonzero(wanted[by_id[place]] == ids)
+    return found[np.argsort(by_id[place[found]])]
+
+
+def keep_places(
+    order: NDArray[np.intp],
+    measure: NDArray[np.float64],
+    before: NDArray[np.intp],
+    count: int,
+    share: float,
+) -> NDArray[np.intp]:
+    """`order` (positions, those of the largest `measure` first) with the first `count` rows kept from changing places
+    for little: they stand as in `before`, and a row moves up only past rows that it exceeds by `share`. So no row ever
+    stands below one that has less than it by more than that."""
+    count = min(count, len(order))
+    if not count or not len(before):
+        return order
+    factor = 1.0 + share
+    shown = np.zeros(len(measure), np.bool_)
+    shown[order] = True
+    last = measure[order[count - 1]]
+    kept = before[shown[before] & (measure[before] * factor >= last)]
+    first = order[:count]
+    ranked: list[int] = []
+    lowest: list[float] = []  # the least measure up to each rank, negated so that it rises
+    for position in (*kept.tolist(), *first[~np.isin(first, kept)].tolist()):
+        value = max(0.0, float(measure[position]))  # what is not known counts as nothing here
+        rank = bisect_right(lowest, -value / factor)
+        lowest.insert(rank, max(lowest[rank - 1], -value) if rank else -value)
+        ranked.insert(rank, position)
+    top = np.array(ranked[:count], np.intp)
+    shown[top] = False
+    return np.concatenate([top, order[shown[order]]])
 
 
 def _in_frozen_order(ids: NDArray[np.uint64], frozen: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -173,45 +283,3 @@ def _in_frozen_order(ids: NDArray[np.uint64], frozen: NDArray[np.uint64]) -> NDA
     place = np.minimum(np.searchsorted(frozen, ids, sorter=by_id), len(frozen) - 1)
     rank = np.where(frozen[by_id[place]] == ids, by_id[place], len(frozen))
     return np.argsort(rank, kind="stable")
-
-
-def _joined(table: FlowTable, positions: NDArray[np.intp]) -> tuple[FlowTable, NDArray[np.uint64], NDArray[np.int64]]:
-    """A table of one row for each interface, protocol and pair of hosts among `positions`; their ids and counts."""
-    raw = np.ascontiguousarray(table.flows).view(np.dtype((np.void, FLOW_ROW.itemsize)))
-    flows = raw[positions].view(FLOW_ROW)
-    place = (
-        flows["ifindex"].astype(np.uint64)
-        | flows["ethertype"].astype(np.uint64) << np.uint64(32)
-        | flows["protocol"].astype(np.uint64) << np.uint64(48)
-        | (flows["flags"] & FLOW_OVERFLOW).astype(np.uint64) << np.uint64(56)
-    )
-    vlan = flows["vlan"].astype(np.uint64)
-    ids = hash_columns(place, vlan, *address_words(flows["local"]), *address_words(flows["remote"]))
-    by_id = np.argsort(ids)
-    starts = np.flatnonzero(np.concatenate([[True], ids[by_id][1:] != ids[by_id][:-1]])) if len(ids) else by_id
-    first = by_id[starts]
-    rows = flows.view(raw.dtype)[first].view(FLOW_ROW)
-    if not len(ids):
-        return _selected(table, positions, rows), ids, np.zeros(0, np.int64)
-    pids = flows["pid"][by_id]
-    lowest, highest = np.minimum.reduceat(pids, starts), np.maximum.reduceat(pids, starts)
-    rows["pid"] = np.where(lowest == highest, lowest, MIXED)
-    chosen = positions[by_id]
-    joined = FlowTable(
-        rows,
-        np.logical_or.reduceat(table.known[chosen], starts),
-        np.maximum.reduceat(table.last_seen_ns[chosen], starts),
-        np.add.reduceat(table.totals[:, chosen], starts, axis=1),
-        np.add.reduceat(table.rates[:, :, chosen], starts, axis=2),
-    )
-    return joined, ids[first], np.diff(np.append(starts, len(ids)))
-
-
-def _selected(table: FlowTable, positions: NDArray[np.intp], rows: NDArray[np.void]) -> FlowTable:
-    return FlowTable(
-        rows,
-        table.known[positions],
-        table.last_seen_ns[positions],
-        table.totals[:, positions],
-        table.rates[:, :, positions],
-    )

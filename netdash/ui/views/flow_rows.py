@@ -13,10 +13,12 @@ from netdash.model.tables import FLOW_OVERFLOW
 from netdash.model.units import NOT_KNOWN, Units, count
 from netdash.model.windows import WINDOW_SECONDS
 from netdash.ui.theme import Tone
+from netdash.ui.views.flow_groups import Group
 from netdash.ui.views.flow_order import Arrangement, LineMode
 from netdash.ui.views.flow_text import (
     Labels,
     flow_end,
+    group_text,
     how_text,
     message_text,
     process_cell,
@@ -30,6 +32,7 @@ _WIDE_CELLS: Final = 100
 _ROOMY_CELLS: Final = 150
 _LONGEST_END: Final = 47
 """An IPv6 address in full, in brackets, with its port."""
+_CLOSED_ARROW: Final = "×"
 _ARROWS: Final = {LineMode.TWO: "→", LineMode.SUM: "↔", LineMode.SENT: "→", LineMode.RECEIVED: "←"}
 _ASCII_ARROWS: Final = {LineMode.TWO: "=>", LineMode.SUM: "<=>", LineMode.SENT: "=>", LineMode.RECEIVED: "<="}
 
@@ -85,25 +88,32 @@ class FlowTableModel:
         self.columns = _columns(width, lines, units)
         self._end_cells = next(column.width for column in self.columns if column.key == "local")
         self._keys = tuple(column.key for column in self.columns)
+        self._grouped = labels.by.group is not Group.FLOWS
+        self._rates: dict[int, list[list[float]]] = {}
 
     def __len__(self) -> int:
-        return len(self._arrangement.ids) * self._per_flow
+        return len(self._arrangement) * self._per_flow
 
     def key(self, index: int) -> Hashable:
-        """The flow's id."""
-        return int(self._arrangement.ids[index // self._per_flow])
+        """The row's id."""
+        return int(self._arrangement.row_ids[self._arrangement.order[index // self._per_flow]])
 
     def find(self, key: Hashable) -> int | None:
         """First line of a flow."""
         if not isinstance(key, int):
             return None
-        found = np.flatnonzero(self._arrangement.ids == np.uint64(key))
-        return int(found[0]) * self._per_flow if len(found) else None
+        found = self._arrangement.find(key)
+        return None if found is None else found * self._per_flow
 
     def _rate(self, index: int, window: int) -> float:
         """What line `index` shows of a window."""
-        rx, tx = self._arrangement.table.rates[window, :, self._arrangement.order[index // self._per_flow]]
-        return float(self._measured(index, rx, tx))
+        number = index // self._per_flow
+        rates = self._rates.get(number)
+        if rates is None:
+            rates = self._arrangement.table.rates[:, :, self._arrangement.order[number]].tolist()
+            self._rates[number] = rates
+        rx, tx = rates[window]
+        return self._measured(index, rx, tx)
 
     def _measured(self, index: int, rx: float, tx: float) -> float:
         if self._lines == LineMode.TWO:
@@ -121,14 +131,26 @@ class FlowTableModel:
         second = self._lines == LineMode.TWO and index % 2 == 1
         texts = self._second_line(flow, position) if second else self._first_line(flow, position)
         texts |= self._figures(index, position)
-        return [texts.get(key, "") for key in self._keys]
+        cells = [texts.get(key, "") for key in self._keys]
+        if self._arrangement.closed[position]:
+            return [(cell[0] if isinstance(cell, tuple) else cell, Tone.EXITED) for cell in cells]
+        return cells
 
     def _first_line(self, flow: np.void, position: np.intp) -> dict[str, Cell]:
-        cells: dict[str, Cell] = {
-            "local": flow_end(flow, "local", self._labels, self._end_cells),
-            "arrow": (self._arrows[self._lines], Tone.DIM),
-            "remote": flow_end(flow, "remote", self._labels, self._end_cells),
-        }
+        arrow = _CLOSED_ARROW if self._arrangement.closed[position] else self._arrows[self._lines]
+        cells: dict[str, Cell]
+        if self._grouped:
+            cells = {
+                "local": group_text(flow, self._labels, self._end_cells),
+                "arrow": (self._arrows[self._lines], Tone.DIM),
+                "remote": (self._members(position), Tone.DIM),
+            }
+        else:
+            cells = {
+                "local": flow_end(flow, "local", self._labels, self._end_cells),
+                "arrow": (arrow, Tone.DIM),
+                "remote": flow_end(flow, "remote", self._labels, self._end_cells),
+            }
         if "process" in self._keys:
             cells["process"] = self._process(flow, position)
         if "protocol" in self._keys:
@@ -136,11 +158,16 @@ class FlowTableModel:
             cells["protocol"] = (self._protocol(flow, position, message=one_line), Tone.DIM)
             cells["interface"] = (self._interface(flow, vlan=one_line), Tone.DIM)
         if "state" in self._keys:
-            cells["state"] = (_state(flow), Tone.DIM)
+            cells["state"] = (self._state(flow, position), Tone.DIM)
             cells["how"] = (how_text(flow), Tone.DIM)
         if "rtt" in self._keys:
-            cells["rtt"], cells["retransmits"] = _health(flow)
+            cells["rtt"], cells["retransmits"] = self._health(flow, position)
         return cells
+
+    def _members(self, position: np.intp) -> str:
+        members = self._arrangement.members
+        joined = 1 if members is None else int(members[position])
+        return f"{count(joined)} flow{'s' * (joined != 1)}"
 
     def _second_line(self, flow: np.void, position: np.intp) -> dict[str, Cell]:
         arrow: Cell = (self._arrows[LineMode.RECEIVED], Tone.DIM)
@@ -148,10 +175,10 @@ class FlowTableModel:
             return {
                 "arrow": arrow,
                 "process": (how_text(flow), Tone.DIM),
-                "protocol": (message_text(flow) or _state(flow), Tone.DIM),
+                "protocol": (message_text(flow) or self._state(flow, position), Tone.DIM),
                 "interface": (vlan_text(flow), Tone.DIM),
             }
-        state = _state(flow).replace("ESTABLISHED", "ESTAB")
+        state = self._state(flow, position).replace("ESTABLISHED", "ESTAB")
         words = [self._protocol(flow, position, message=True), state, self._interface(flow, vlan=True)]
         text, tone = self._process(flow, position)
         return {"local": (f" {text}", tone), "arrow": arrow, "remote": (" ".join(filter(None, words)), Tone.DIM)}
@@ -163,21 +190,38 @@ class FlowTableModel:
         return cell if isinstance(cell, tuple) else (cell, Tone.NORMAL)
 
     def _protocol(self, flow: np.void, position: np.intp, *, message: bool) -> str:
-        members = self._arrangement.members
-        if members is None:
+        if self._grouped:
+            # Protocols of a host are many, and that of a port stands with it.
+            return ""
+        if self._arrangement.members is None:
             return f"{protocol_text(flow)} {message_text(flow)}".rstrip() if message else protocol_text(flow)
-        joined = int(members[position])
-        return f"{protocol_text(flow)}, {count(joined)} flow{'s' * (joined > 1)}"
+        return f"{protocol_text(flow)}, {self._members(position)}"
 
     def _interface(self, flow: np.void, *, vlan: bool) -> str:
         name = self._labels.interface(int(flow["ifindex"]))
         return f"{name} {vlan_text(flow).replace('vlan ', 'v')}".rstrip() if vlan else name
 
+    def _state(self, flow: np.void, position: np.intp) -> str:
+        if self._arrangement.closed[position]:
+            return "closed"
+        return state_name(int(flow["protocol"]), int(flow["state"])) or ""
+
+    def _health(self, flow: np.void, position: np.intp) -> tuple[Cell, Cell]:
+        """Round trip and retransmitted segments of a TCP flow; nothing where no socket tells them."""
+        members = self._arrangement.members
+        if int(flow["protocol"]) != TCP or (members is not None and members[position] > 1):
+            return "", ""
+        rtt_us, retransmits = int(flow["rtt_us"]), int(flow["retransmits"])
+        if not rtt_us and not int(flow["state"]):
+            return (NOT_KNOWN, Tone.DIM), (NOT_KNOWN, Tone.DIM)
+        rtt = milliseconds(rtt_us) if rtt_us else NOT_KNOWN
+        return (rtt, Tone.NORMAL), (count(retransmits), Tone.WARN if retransmits else Tone.DIM)
+
     def _figures(self, index: int, position: np.intp) -> dict[str, Cell]:
         table = self._arrangement.table
         if not table.known[position]:
             return dict.fromkeys(("total", *(f"rate{seconds}" for seconds in WINDOW_SECONDS)), (NOT_KNOWN, Tone.DIM))
-        rx, tx = table.totals[:, position]
+        rx, tx = table.totals[:, position].tolist()
         lively = _tone(self._lines, second=bool(index % 2))
         cells: dict[str, Cell] = {"total": (self._units.volume(int(self._measured(index, rx, tx))), Tone.NORMAL)}
         for window, seconds in enumerate(WINDOW_SECONDS):
@@ -190,21 +234,6 @@ def _tone(lines: LineMode, *, second: bool) -> Tone:
     if lines == LineMode.SUM:
         return Tone.NORMAL
     return Tone.RX if lines == LineMode.RECEIVED or (lines == LineMode.TWO and second) else Tone.TX
-
-
-def _state(flow: np.void) -> str:
-    return state_name(int(flow["protocol"]), int(flow["state"])) or ""
-
-
-def _health(flow: np.void) -> tuple[Cell, Cell]:
-    """Round trip and retransmitted segments of a TCP flow; nothing where no socket tells them."""
-    if int(flow["protocol"]) != TCP:
-        return "", ""
-    rtt_us, retransmits = int(flow["rtt_us"]), int(flow["retransmits"])
-    if not rtt_us and not int(flow["state"]):
-        return (NOT_KNOWN, Tone.DIM), (NOT_KNOWN, Tone.DIM)
-    rtt = milliseconds(rtt_us) if rtt_us else NOT_KNOWN
-    return (rtt, Tone.NORMAL), (count(retransmits), Tone.WARN if retransmits else Tone.DIM)
 
 
 def milliseconds(microseconds: int) -> str:

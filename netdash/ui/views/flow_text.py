@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,14 +16,26 @@ from netdash.model.protocols import (
     PORT_PROTOCOLS,
     protocol_name,
 )
-from netdash.model.tables import FLOW_ECHO, FLOW_FRAGMENT, FLOW_OVERFLOW, UNKNOWN, Attribution, address_text
+from netdash.model.tables import (
+    FLOW_ECHO,
+    FLOW_FRAGMENT,
+    FLOW_OVERFLOW,
+    IPV4_PREFIX,
+    UNKNOWN,
+    Attribution,
+    address_text,
+)
+from netdash.ui.state import ConnectionScope
 from netdash.ui.text import width_of
 from netdash.ui.theme import Tone
+from netdash.ui.views.flow_groups import ALL_APART, NETWORK_BITS, Group, Joining
 from netdash.ui.widgets.line_table import Cell
 
 if TYPE_CHECKING:
     from netdash.model.snapshot import Process
     from netdash.ui.state import DashboardState, Resolver
+
+_LONGEST_END: Final = 60
 
 VLAN_PRESENT: Final = 0x1000
 
@@ -84,14 +96,14 @@ class Labels:
     resolver: Resolver | None = None
     names: bool = False
     services: bool = False
-    ports: bool = True
+    by: Joining = ALL_APART
     processes: Mapping[int, Process] = field(default_factory=dict)
     interfaces: Mapping[int, str] = field(default_factory=dict)
     wall_minus_monotonic: float = 0.0
     """Seconds to add to the monotonic clock for the time of day."""
 
     @classmethod
-    def of(cls, state: DashboardState, *, ports: bool = True) -> Labels:
+    def of(cls, state: DashboardState, by: Joining = ALL_APART) -> Labels:
         """Labels from the newest snapshot and the user's settings."""
         snapshot = state.snapshot
         if snapshot is None:
@@ -100,7 +112,7 @@ class Labels:
             state.resolver,
             state.names,
             state.services,
-            ports,
+            by,
             state.histories.processes.known,
             {interface.index: interface.name for interface in snapshot.interfaces},
             snapshot.time - snapshot.monotonic_ns / 1e9,
@@ -116,7 +128,7 @@ class Labels:
 
     def port(self, port: int, protocol: int) -> str:
         """A port with its colon, or its service's name; "" where ports are not shown."""
-        if not self.ports or protocol not in PORT_PROTOCOLS:
+        if not self.by.ports or protocol not in PORT_PROTOCOLS:
             return ""
         if self.services and isinstance(self.resolver, ServiceNames):
             return f":{self.resolver.service(port, protocol) or port}"
@@ -124,6 +136,8 @@ class Labels:
 
     def interface(self, ifindex: int) -> str:
         """An interface's name; "#7" for one that is gone."""
+        if not ifindex:
+            return "several"
         return self.interfaces.get(ifindex, f"#{ifindex}")
 
     def process(self, pid: int, last_seen_ns: int) -> str:
@@ -159,11 +173,69 @@ def flow_end(flow: np.void, side: str, labels: Labels, width: int) -> str:
     flags = int(flow["flags"])
     if flags & FLOW_OVERFLOW:
         return f"other flows, {labels.interface(int(flow['ifindex']))}" if side == "local" else "without their own row"
+    if not getattr(labels.by, side):
+        return "*"
     address = flow[side].tobytes()
     if int(flow["ethertype"]) not in (ETHERTYPE_IPV4, ETHERTYPE_IPV6) and not any(address):
         return f"{protocol_name(0, int(flow['ethertype']))} frames" if side == "local" else "(not IP)"
     port = "" if flags & FLOW_FRAGMENT else labels.port(int(flow[f"{side}_port"]), int(flow["protocol"]))
     return end_text(labels.host(address), port, width)
+
+
+def group_text(flow: np.void, labels: Labels, width: int) -> str:
+    """What a row stands for whose flows are grouped: a remote host, a network, a port with its protocol."""
+    if int(flow["flags"]) & FLOW_OVERFLOW:
+        return "without their own row"
+    protocol = int(flow["protocol"])
+    if int(flow["ethertype"]) not in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
+        return f"{protocol_name(0, int(flow['ethertype']))} frames"
+    if labels.by.group is Group.PORTS:
+        port = int(flow["remote_port"])
+        if protocol not in PORT_PROTOCOLS or not port:
+            return protocol_text(flow)
+        return f"{labels.port(port, protocol)[1:]} {protocol_text(flow)}"
+    address = flow["remote"].tobytes()
+    if labels.by.group is Group.NETWORKS:
+        return end_text(f"{address_text(address)}/{_network_bits(flow)}", "", width)
+    return end_text(labels.host(address), "", width)
+
+
+def connection_scope(flow: np.void, labels: Labels) -> ConnectionScope:
+    """A flow as what the dashboard is limited to, its end with address and number."""
+    plain = replace(labels, names=False, services=False, by=ALL_APART)
+    return ConnectionScope(
+        int(flow["id"]),
+        labels.interface(int(flow["ifindex"])),
+        int(flow["vlan"]),
+        int(flow["protocol"]),
+        flow["local"].tobytes(),
+        int(flow["local_port"]),
+        flow["remote"].tobytes(),
+        int(flow["remote_port"]),
+        flow_end(flow, "remote", plain, _LONGEST_END),
+    )
+
+
+def row_words(flow: np.void, by: Joining) -> str:
+    """What the flows of a row have in common, in the words of a filter: "host:203.0.113.9"."""
+    protocol, port = protocol_text(flow), int(flow["remote_port"])
+    remote = address_text(flow["remote"].tobytes())
+    match by.group:
+        case Group.HOSTS:
+            return f"host:{remote}"
+        case Group.NETWORKS:
+            return f"net:{remote}/{_network_bits(flow)}"
+        case Group.PORTS:
+            return f"port:{port} proto:{protocol}" if port else f"proto:{protocol}"
+    hosts = [address_text(flow[side].tobytes()) for side in ("local", "remote") if getattr(by, side)]
+    ports = [
+        f"{word}:{flow[field]}" for word, field in (("sport", "local_port"), ("dport", "remote_port")) if flow[field]
+    ]
+    return " ".join([*(f"host:{host}" for host in hosts), *ports, f"proto:{protocol}"])
+
+
+def _network_bits(flow: np.void) -> int:
+    return NETWORK_BITS[4 if flow["remote"].tobytes()[:12] == IPV4_PREFIX else 6]
 
 
 def protocol_text(flow: np.void) -> str:

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from textual import on
 from textual.app import ComposeResult
 
-from netdash.model.flow_history import HEADLINE, FlowHistory, FlowTable, FlowTotals
+from netdash.model.flow_history import HEADLINE, FlowTable, FlowTotals
 from netdash.model.headline import headline_interfaces
 from netdash.model.snapshot import Layer
 from netdash.model.windows import WINDOW_SECONDS
@@ -22,10 +22,12 @@ from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
-from netdash.ui.views.flow_lines import ScaleLine, footer_line
+from netdash.ui.views.flow_groups import ALL_APART, Group, Joining
+from netdash.ui.views.flow_keys import FLOW_KEYS
+from netdash.ui.views.flow_lines import ScaleLine, footer_line, status_parts
 from netdash.ui.views.flow_order import SHOWN_FOR_NS, Arrangement, FlowLimits, FlowOrder, LineMode, Sort, arrange
 from netdash.ui.views.flow_rows import Bars, FlowTableModel
-from netdash.ui.views.flow_text import Labels
+from netdash.ui.views.flow_text import Labels, connection_scope, row_words
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.scale import Scale
 from netdash.ui.widgets.text_line import Part, TextLine
@@ -35,12 +37,9 @@ _SORTED_AT_ONCE: Final = 20_000
 """With more flows than this they are sorted in a thread, so that no key waits."""
 
 _FROM_A_TO_Z: Final = frozenset({"local", "remote", "port"})
-_SORT_WORDS: Final[dict[Sort, str]] = {
-    "total": "total",
-    "local": "local address",
-    "remote": "remote address",
-    "port": "port",
-}
+_SORTS: Final[frozenset[Sort]] = frozenset({"total", "local", "remote", "port"})
+_MOST_SETTLED: Final = 512
+"""Rows below this rank stand in their exact order."""
 _Sums = tuple[FlowTotals, FlowTotals, FlowTotals]
 
 
@@ -55,6 +54,15 @@ class _Taken:
     layer: Layer
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A row of several flows that was opened: only its flows are shown."""
+
+    by: Joining
+    row_id: int
+    words: str
+
+
 class FlowsView(View):
     """Connections, bars behind them, and the sums of all below."""
 
@@ -65,22 +73,7 @@ class FlowsView(View):
 
     title: ClassVar[str] = "Flows"
     view_id: ClassVar[str] = "flows"
-    keys: ClassVar[tuple[KeyBinding, ...]] = (
-        KeyBinding("flows.names", "n", "names", "names", "Host names or addresses"),
-        KeyBinding("flows.sort_rate", "r", "sort_rate", "rate", "Sort by rate; again: the next of 2, 10, 40 s"),
-        KeyBinding("flows.sort_port", "P", "sort('port')", "port", "Sort by the lower port, mostly the service"),
-        KeyBinding("flows.sort_source", "S", "sort('local')", "source", "Sort by the local (source) address"),
-        KeyBinding("flows.sort_destination", "D", "sort('remote')", "dest", "Sort by the remote (destination) address"),
-        KeyBinding("flows.sort_total", "T", "sort('total')", "total", "Sort by bytes since the start; silent ones too"),
-        KeyBinding("flows.lines", "t", "lines", "lines", "Two lines a flow, their sum, sent only, received only"),
-        KeyBinding("flows.freeze", "o", "freeze", "freeze", "Freeze the order; new flows are put at the end"),
-        KeyBinding("flows.reverse", "R", "reverse", "", "Reverse the order"),
-        KeyBinding("flows.bars", "b", "bars", "", "Bars on or off"),
-        KeyBinding("flows.bar_window", "B", "bar_window", "", "Bars show the rate of 2, 10 or 40 s"),
-        KeyBinding("flows.log", "L", "log", "", "Bars linear or logarithmic"),
-        KeyBinding("flows.ports", "p", "ports", "", "Ports shown, or flows joined by their hosts"),
-        KeyBinding("flows.services", "N", "services", "", "Names of services or numbers of ports"),
-    )
+    keys: ClassVar[tuple[KeyBinding, ...]] = FLOW_KEYS
 
     def __init__(self, state: DashboardState) -> None:
         super().__init__(state)
@@ -91,7 +84,10 @@ class FlowsView(View):
         self._frozen: NDArray[np.uint64] | None = None
         self._new_since_frozen = 0
         self._taken: _Taken | None = None
-        self._arrangement = arrange(FlowHistory().table, 0, self._order, FlowLimits())
+        self._arrangement = Arrangement()
+        self._opened: _Opened | None = None
+        self._before: NDArray[np.uint64] | None = None
+        """The rows that stood first, which keep their places as `keep_places` says; None: another order was chosen."""
 
     def compose(self) -> ComposeResult:
         """Scale, table, a line about the table, and the three lines of sums."""
@@ -129,20 +125,41 @@ class FlowsView(View):
 
     def _draw(self) -> None:
         """Arranges what was taken, and shows it: at once, or when a thread has sorted it."""
-        taken, scope = self._taken, self.state.scope
+        taken = self._taken
         if taken is None:
             return
-        limits = FlowLimits(
-            scope.interface.index if scope.interface else None,
-            scope.process.pid if scope.process else None,
-            flow_match(self.state),
+        work = partial(
+            arrange,
+            taken.table,
+            taken.now_ns,
+            self._order,
+            self._limits,
+            self._frozen,
+            self._before,
+            self._rows_to_settle,
         )
-        work = partial(arrange, taken.table, taken.now_ns, self._order, limits, self._frozen)
         if len(taken.table) <= _SORTED_AT_ONCE:
             self._show(work())
         else:
             # Exclusive: of several that are wanted while one is sorted, the last is shown.
             self.run_worker(self._show_later(work), exclusive=True, group="arrange")
+
+    @property
+    def _limits(self) -> FlowLimits:
+        scope, opened = self.state.scope, self._opened
+        return FlowLimits(
+            scope.interface.index if scope.interface else None,
+            scope.process.pid if scope.process else None,
+            scope.connection.flow_id if scope.connection else None,
+            (opened.by, opened.row_id) if opened else None,
+            flow_match(self.state),
+        )
+
+    @property
+    def _rows_to_settle(self) -> int:
+        """Rows down to the last one in sight."""
+        table = self.query_one(LineTable)
+        return min(_MOST_SETTLED, table.scroll_offset.y + table.size.height)
 
     async def _show_later(self, work: Callable[[], Arrangement]) -> None:
         self._show(await asyncio.to_thread(work))
@@ -153,6 +170,7 @@ class FlowsView(View):
             self._new_since_frozen += arrangement.new
             self._frozen = arrangement.ids
         self._arrangement = arrangement
+        self._before = np.asarray(arrangement.row_ids[arrangement.order[: self._rows_to_settle]])
         self._show_rows()
         self._show_sums()
 
@@ -169,7 +187,7 @@ class FlowsView(View):
             FlowTableModel(
                 arrangement,
                 self._order.lines,
-                Labels.of(self.state, ports=self._order.ports),
+                Labels.of(self.state, self._order.by),
                 units,
                 width=self.size.width - self._margin,
                 bars=self._bars if self._show_bars else None,
@@ -197,31 +215,28 @@ class FlowsView(View):
         return f"no flow {silent}" + (f" of {self.state.scope.trail}" if self.state.scope.trail else "")
 
     def _show_status(self, arrangement: Arrangement) -> None:
-        order = self._order
-        by = f"{WINDOW_SECONDS[order.window]} s rate" if order.sort == "rate" else _SORT_WORDS[order.sort]
-        left: list[Part] = [f" {len(arrangement.ids)} {'flows' if order.ports else 'host pairs'} by {by}"]
-        if self._frozen is not None:
-            left.append((f"  order frozen, {self._new_since_frozen} new at the end", Tone.WARN))
-        if arrangement.hidden:
-            left.append((f"  {arrangement.hidden} silent (T shows)", Tone.DIM))
-        if self._show_bars:
-            kind = "log" if self._bars.log else "linear"
-            left.append((f"  bars {WINDOW_SECONDS[self._bars.window]} s {kind}", Tone.DIM))
+        left = status_parts(
+            arrangement,
+            self._order,
+            self._bars if self._show_bars else None,
+            inside=self._opened.words if self._opened else "",
+            new_since_frozen=None if self._frozen is None else self._new_since_frozen,
+        )
         layer = "TCP payload" if self._taken is not None and self._taken.layer == Layer.PAYLOAD else "wire bytes"
         self.query_one("#flow-status", TextLine).show(left, [(f"{layer} of {self._summed()} ", Tone.NORMAL)])
 
     def _summed(self) -> str:
         """What the three lines below are sums of."""
-        if self.state.row_filter is not None:
+        if self._opened or self.state.row_filter is not None:
             return "the flows that match"
-        if self.state.scope.process or self.state.scope.interface:
+        if self.state.scope.trail:
             return self.state.scope.trail
         names = self._taken.headline if self._taken is not None else []
         return ", ".join(names) if len(names) <= _NAMED_INTERFACES else f"{len(names)} physical interfaces"
 
     def _show_sums(self) -> None:
         received, sent, both = self._sums()
-        followed = self.state.scope.process is None and self.state.row_filter is None
+        followed = self._arrangement.sums is None
         marks: tuple[Part, ...] = ((" ▲ TX    ", Tone.TX), (" ▼ RX    ", Tone.RX), "   TOTAL ")
         lines = ("#flow-sent", "#flow-received", "#flow-both")
         for line, mark, figures in zip(lines, marks, (sent, received, both), strict=True):
@@ -229,9 +244,9 @@ class FlowsView(View):
             self.query_one(line, TextLine).show(*parts)
 
     def _sums(self) -> _Sums:
-        scope = self.state.scope
-        if scope.process is not None or self.state.row_filter is not None:
-            rx, tx = (FlowTotals(int(column[0]), 0.0, tuple(column[1:])) for column in self._arrangement.sums.T)
+        scope, sums = self.state.scope, self._arrangement.sums
+        if sums is not None:
+            rx, tx = (FlowTotals(int(column[0]), 0.0, tuple(column[1:])) for column in sums.T)
             rates = tuple(a + b for a, b in zip(rx.rates, tx.rates, strict=True))
             return rx, tx, FlowTotals(rx.total_bytes + tx.total_bytes, 0.0, rates)
         index = scope.interface.index if scope.interface else HEADLINE
@@ -242,7 +257,7 @@ class FlowsView(View):
         """Another order thaws a frozen one."""
         if order != self._order:
             self._order = order
-            self._frozen = None
+            self._frozen = self._before = None
         self._draw()
 
     def _tell(self, text: str) -> None:
@@ -253,9 +268,39 @@ class FlowsView(View):
         for window, seconds in enumerate(WINDOW_SECONDS):
             if message.column_key == f"rate{seconds}":
                 self._reorder(replace(self._order, sort="rate", window=window, descending=True))
-        for sort in _SORT_WORDS:
+        for sort in _SORTS:
             if message.column_key == sort:
                 self.action_sort(sort)
+
+    @on(LineTable.Selected)
+    def _on_selected(self) -> None:
+        """Into the row under the cursor: the flows of a joined one, else that one flow."""
+        key = self.query_one(LineTable).cursor_key
+        place = self._arrangement.find(key) if isinstance(key, int) else None
+        if place is None or self._taken is None:
+            return
+        arrangement = self._arrangement
+        position = arrangement.order[place]
+        row = arrangement.table.flows[position]
+        if arrangement.members is not None and arrangement.members[position] > 1:
+            by = self._order.by
+            self._opened = _Opened(by, int(arrangement.row_ids[position]), row_words(row, by))
+            self._reorder(replace(self._order, by=ALL_APART))
+            return
+        flow_id = int(row["id"])
+        if self.state.scope.connection is None or self.state.scope.connection.flow_id != flow_id:
+            flow = self._taken.table.flows[np.flatnonzero(self._taken.table.flows["id"] == np.uint64(flow_id))[0]]
+            scope = replace(self.state.scope, connection=connection_scope(flow, Labels.of(self.state)))
+            self.post_message(self.ScopeRequested(scope, self.view_id))
+
+    def back(self) -> bool:
+        """Esc: closes the row that was opened."""
+        opened, self._opened = self._opened, None
+        if opened is None or self.state.scope.connection is not None:
+            self._opened = opened
+            return False
+        self._reorder(replace(self._order, by=opened.by))
+        return True
 
     def action_sort(self, sort: Sort) -> None:
         """Sorts by total bytes, an address or a port."""
@@ -308,10 +353,28 @@ class FlowsView(View):
         self._show_rows()
         self._tell(f"bars are {'logarithmic: a fifth is a power of ten' if self._bars.log else 'linear'}")
 
-    def action_ports(self) -> None:
-        """Ports shown, or flows joined by their hosts."""
-        self._reorder(replace(self._order, ports=not self._order.ports))
-        self._tell("ports shown" if self._order.ports else "ports hidden: one row for two hosts and a protocol")
+    def action_apart(self, part: Literal["local", "remote", "ports"]) -> None:
+        """Shows ports, local or remote ends, or joins the flows that differ only in them."""
+        by = self._order.by
+        if by.group is not Group.FLOWS:
+            self._tell("rows are grouped: a key of flows has no use here (a: back to flows)")
+            return
+        by = by.toggled(part)
+        shown = getattr(by, part)
+        self._reorder(replace(self._order, by=by))
+        hidden = {
+            "ports": "ports hidden: one row for two hosts and a protocol",
+            "local": "local ends joined: one row for a remote end",
+            "remote": "remote ends joined: one row for a local end",
+        }
+        self._tell(f"{part} {'shown' if part == 'ports' else 'ends shown'}" if shown else hidden[part])
+
+    def action_group(self) -> None:
+        """Groups by the next of what there is."""
+        groups = list(Group)
+        group = groups[(groups.index(self._order.by.group) + 1) % len(groups)]
+        self._reorder(replace(self._order, by=replace(self._order.by, group=group)))
+        self._tell(f"a row for each of the {group}: a connection on several interfaces counts once")
 
     def action_names(self) -> None:
         """Host names or addresses."""
