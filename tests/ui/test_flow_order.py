@@ -155,21 +155,22 @@ def network(host: str) -> bytes:
     return packed[:15] if packed[:10] == bytes(10) else packed[:8]
 
 
+def group_name(row: Row, group: Group) -> object:
+    if group is Group.HOSTS:
+        return row[2]
+    return network(row[2]) if group is Group.NETWORKS else min(row[1], row[3]) or max(row[1], row[3])
+
+
 @settings(max_examples=100, deadline=None)
 @given(rows, st.sampled_from(list(Group)[1:]))
 def test_groups_count_each_connection_once(story: list[Row], group: Group) -> None:
-    names = {
-        Group.HOSTS: lambda row: row[2],
-        Group.NETWORKS: lambda row: network(row[2]),
-        Group.PORTS: lambda row: min(row[1], row[3]) or max(row[1], row[3]),
-    }
     lively = [row for row in story if not row[8]]
     if len({row[4] for row in lively}) > 1:
         best = {row[:4]: row for row in sorted(lively, key=lambda row: row[6] + row[7])}
         lively = list(best.values())
     expected: dict[object, list[int]] = defaultdict(lambda: [0, 0])
     for row in lively:
-        entry = expected[names[group](row)]
+        entry = expected[group_name(row, group)]
         entry[0] += 1
         entry[1] += row[6] + row[7]
     seen = arrange(flow_table(story), NOW, FlowOrder(by=Joining(group)), FlowLimits())

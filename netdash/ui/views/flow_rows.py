@@ -32,6 +32,11 @@ _WIDE_CELLS: Final = 100
 _ROOMY_CELLS: Final = 150
 _LONGEST_END: Final = 47
 """An IPv6 address in full, in brackets, with its port."""
+_GROUP_TITLES: Final = {
+    Group.HOSTS: ("remote host", "flows"),
+    Group.NETWORKS: ("remote network", "flows"),
+    Group.PORTS: ("port", "flows"),
+}
 _CLOSED_ARROW: Final = "×"
 _ARROWS: Final = {LineMode.TWO: "→", LineMode.SUM: "↔", LineMode.SENT: "→", LineMode.RECEIVED: "←"}
 _ASCII_ARROWS: Final = {LineMode.TWO: "=>", LineMode.SUM: "<=>", LineMode.SENT: "=>", LineMode.RECEIVED: "<="}
@@ -85,7 +90,7 @@ class FlowTableModel:
         self._bars = bars
         self._arrows = _ASCII_ARROWS if ascii_only else _ARROWS
         self._per_flow = 2 if lines == LineMode.TWO else 1
-        self.columns = _columns(width, lines, units)
+        self.columns = _columns(width, lines, units, labels.by.group)
         self._end_cells = next(column.width for column in self.columns if column.key == "local")
         self._keys = tuple(column.key for column in self.columns)
         self._grouped = labels.by.group is not Group.FLOWS
@@ -242,7 +247,7 @@ def milliseconds(microseconds: int) -> str:
     return f"{value:.2f}ms" if value < 10 else f"{value:.1f}ms" if value < 100 else f"{value:.0f}ms"
 
 
-def _columns(width: int, lines: LineMode, units: Units) -> tuple[Column, ...]:
+def _columns(width: int, lines: LineMode, units: Units, group: Group) -> tuple[Column, ...]:
     """Both ends get an equal share of what the others leave, up to what an address can need."""
     cells = rate_cells(units)
     figures = [
@@ -266,5 +271,8 @@ def _columns(width: int, lines: LineMode, units: Units) -> tuple[Column, ...]:
     others = [*middle, *figures, arrow]
     spare = width - sum(column.width for column in others) - len(others) - 1
     ends = max(12, min(_LONGEST_END, spare // 2))
-    local = Column("local", "local", ends, flexible=not middle)
-    return (local, arrow, Column("remote", "remote", ends, flexible=not middle), *middle, *figures)
+    titles = _GROUP_TITLES.get(group, ("local", "remote"))
+    local, remote = (
+        Column(key, title, ends, flexible=not middle) for key, title in zip(("local", "remote"), titles, strict=True)
+    )
+    return (local, arrow, remote, *middle, *figures)

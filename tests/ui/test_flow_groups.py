@@ -1,0 +1,175 @@
+"""The Flows view: grouped and joined rows, what Enter and Esc do, closed flows, rows that keep their places."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.pilot import Pilot
+
+from netdash.model.protocols import UDP
+from netdash.model.snapshot import Snapshot
+from netdash.model.tables import Attribution
+from netdash.options import Options
+from netdash.ui.app import Dashboard
+from netdash.ui.state import ConnectionScope
+from tests.ui.apps import dashboard, take
+from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot
+from tests.ui.flows import lines, locals_of, show, status, text_of
+from tests.ui.golden import Golden
+
+FIN_ACK = 0x11
+
+
+def host(tick: int = 1) -> Snapshot:
+    """Two interfaces that see one connection, three remote hosts in two networks."""
+    owned = Attribution.SOCKET
+    flows = [
+        flow("10.0.0.1", 5000, "203.0.113.9", 443, pid=7, attribution=owned, rx_bytes=900, tx_bytes=100),
+        flow("10.0.0.1", 5000, "203.0.113.9", 443, ifindex=5, pid=7, attribution=owned, rx_bytes=800, tx_bytes=90),
+        flow("10.0.0.1", 5001, "203.0.113.9", 443, pid=8, attribution=owned, rx_bytes=3000, tx_bytes=0),
+        flow("10.0.0.1", 5002, "203.0.113.77", 443, pid=7, attribution=owned, rx_bytes=500, tx_bytes=0),
+        flow("10.0.0.1", 53, "198.51.100.1", 40000, protocol=UDP, pid=7, attribution=owned, rx_bytes=70, tx_bytes=7),
+        flow("10.0.0.1", 22, "2001:db8:1:2::9", 4000, ethertype=0x86DD, rx_bytes=20, tx_bytes=0),
+    ]
+    return snapshot(
+        tick,
+        interfaces=[interface(), interface("br0", 5, kind="bridge")],
+        flows=flows if tick else [],
+        processes=[process(7, "web"), process(8, "db")],
+    )
+
+
+def summed(app: Dashboard) -> list[tuple[str, str, str]]:
+    """First word, number of flows and total of each line of one line a row."""
+    return [(line.split()[0], line.split("flow")[0].split()[-1], line.split()[-4]) for line in lines(app)]
+
+
+async def grouped(app: Dashboard, pilot: Pilot[int], *keys: str) -> None:
+    app.state.names = False
+    await show(app, pilot, host(0), host(1))
+    await pilot.press("t", *keys)
+
+
+async def test_groups_count_each_connection_once_and_name_what_they_are() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await grouped(app, pilot, "a")
+        assert summed(app) == [
+            ("203.0.113.9", "2", "4.00kB"),
+            ("203.0.113.77", "1", "500B"),
+            ("198.51.100.1", "1", "77B"),
+            ("2001:db8:1:2::9", "1", "20B"),
+        ]
+        assert "several processes" in lines(app)[0]
+        assert "web (7)" in lines(app)[1]
+        assert status(app).startswith(" 4 remote hosts by 2 s rate")
+        await pilot.press("a")
+        assert summed(app) == [
+            ("203.0.113.0/24", "3", "4.50kB"),
+            ("198.51.100.0/24", "1", "77B"),
+            ("2001:db8:1:2::/64", "1", "20B"),
+        ]
+        await pilot.press("a")
+        assert summed(app) == [("443", "3", "4.50kB"), ("53", "1", "77B"), ("22", "1", "20B")]
+        assert "443 tcp" in lines(app)[0]
+        assert "53 udp" in lines(app)[1]
+        await pilot.press("a")
+        assert len(lines(app)) == 6
+
+
+async def test_joined_ends() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await grouped(app, pilot, "s")
+        first = lines(app)[0].split()
+        assert first[:3] == ["*", "↔", "203.0.113.9:443"]
+        assert "tcp, 2 flows" in lines(app)[0]
+        assert status(app).startswith(" 5 remote ends")
+        await pilot.press("s", "d", "p")
+        assert {line.split()[0] for line in lines(app)} == {"10.0.0.1"}
+        assert all(line.split()[2] == "*" for line in lines(app))
+        assert status(app).startswith(" 3 local ends")
+        await pilot.press("s")
+        assert status(app).startswith(" 3 protocols")
+
+
+async def test_enter_opens_a_group_and_then_narrows_to_one_flow() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await grouped(app, pilot, "a", "enter")
+        await pilot.pause()
+        assert len(lines(app)) == 3
+        assert status(app).startswith(" 3 flows in host:203.0.113.9 by")
+        assert "cum: 4.00kB" in text_of(app, "#flow-both")
+        await pilot.press("enter")
+        await pilot.pause()
+        connection = app.state.scope.connection
+        assert isinstance(connection, ConnectionScope)
+        assert (connection.interface, connection.protocol, connection.local_port) == ("eth0", 6, 5001)
+        assert app.state.scope.trail == "203.0.113.9:443"
+        assert locals_of(app) == ["10.0.0.1:5001"]
+        await take(app, pilot, snapshot(60, interfaces=[interface()]))
+        assert locals_of(app) == ["10.0.0.1:5001"]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.state.scope.connection is None
+        assert "in host:203.0.113.9" in status(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "remote hosts" in status(app)
+
+
+async def test_closed_flows_stay_greyed_and_are_called_so() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        ended, lasting = flow("10.0.0.1", 5, rx_bytes=9000), flow("10.0.0.1", 6, rx_bytes=100)
+        ended["tcp_flags"] = FIN_ACK
+        late = ended.copy()
+        late["tcp_flags"] = 0x10
+        await show(app, pilot, snapshot(0), snapshot(1, flows=[ended, lasting]), snapshot(2, flows=[late, lasting]))
+        assert "closed" not in status(app)
+        await take(app, pilot, snapshot(3, flows=[lasting]))
+        text = "\n".join(lines(app))
+        assert "closed" in text
+        assert "×" in text
+        assert "1 closed, kept 40 s" in status(app)
+        await take(app, pilot, snapshot(50, flows=[lasting]))
+        assert "10.0.0.1:5 " not in "\n".join(lines(app))
+        again = ended.copy()
+        again["tcp_flags"] = 0x02
+        await take(app, pilot, snapshot(51, flows=[again]), snapshot(52))
+        assert "closed" not in status(app)
+
+
+async def test_rows_of_like_rates_keep_their_places() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+
+        def rates(*figures: int) -> list[NDArray[np.void]]:
+            return [flow("10.0.0.1", port, rx_bytes=figure, tx_bytes=0) for port, figure in enumerate(figures, start=1)]
+
+        await show(app, pilot, snapshot(0), snapshot(10, interval=10.0, flows=rates(10_000, 9900, 9800)))
+        await pilot.press("t")
+        assert locals_of(app) == ["10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"]
+        await take(app, pilot, snapshot(20, interval=10.0, flows=rates(10_000, 10_500, 30_000)))
+        assert locals_of(app) == ["10.0.0.1:3", "10.0.0.1:1", "10.0.0.1:2"]
+        assert "by 2 s rate ±10%" in status(app)
+        await pilot.press("S", "r")
+        assert locals_of(app) == ["10.0.0.1:3", "10.0.0.1:2", "10.0.0.1:1"]
+
+
+async def test_screens_of_groups(golden: Golden) -> None:
+    for name, keys, size, options in (
+        ("hosts-80", "a", (80, 24), Options()),
+        ("networks-120", "taa", (120, 36), Options()),
+        ("ports-200-ascii", "aaa", (200, 50), Options(ascii_only=True)),
+        ("opened", "ta\r", (80, 24), Options()),
+    ):
+        app = dashboard(FakeSource(), options)
+        async with app.run_test(size=size) as pilot:
+            await show(app, pilot, *[host(tick) for tick in range(4)])
+            await pilot.press(*["enter" if key == "\r" else key for key in keys])
+            await pilot.pause()
+            app.main_screen.tell("")
+            await pilot.pause()
+            golden(app, name)
