@@ -103,7 +103,7 @@ def test_look(snap_compare: SnapCompare, look: str) -> None:
             app.state.scope = Scope(interface=InterfaceScope(2, "eth0"))
         await show(app, pilot, *[host(tick) for tick in range(6)])
         if look == "commands":
-            await pilot.press("l")
+            await pilot.press("c")
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)
 
@@ -132,7 +132,13 @@ async def test_the_sum_is_complete() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await show(app, pilot, *[host(tick) for tick in range(5)])
         text = "\n".join(lines(app))
-        for words in ("* forwarded traffic", "* no process known", "* kernel's own", "exited: curl", "no socket: wget"):
+        for words in (
+            "* forwarded traffic",
+            "* no process known",
+            "* kernel's own",
+            "exited 14:00:03: curl",
+            "no socket: wget",
+        ):
             assert words in text
         last = 6200 + 30_000 + 800 + 52_000 + 4000 + 60
         assert total(app).split()[-6] == f"{last * 8 / 1000:.0f}kb"
@@ -240,7 +246,7 @@ async def test_hostile_names_are_drawn_as_text() -> None:
             assert "[b]x[/b]" in lines(app)[0]
             assert "\x1b" not in lines(app)[0]
             assert "\u202e" not in lines(app)[0]
-            await pilot.press("l")
+            await pilot.press("c")
 
 
 async def test_ten_thousand_processes() -> None:

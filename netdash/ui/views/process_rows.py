@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ from netdash.model.process_history import Moved, OtherKind, OtherTraffic, Proces
 from netdash.model.snapshot import Layer, Process, Snapshot
 from netdash.model.tables import Attribution
 from netdash.model.units import Units, count
+from netdash.ui.state import ConnectionScope
 from netdash.ui.theme import Tone
 from netdash.ui.widgets.columns import Column
 from netdash.ui.widgets.line_table import Cell
@@ -28,7 +30,7 @@ OTHER_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TrafficRow:
-    """One row: a process, or what no process moved."""
+    """One row: a process, several with something in common, one connection, or what no process moved."""
 
     moved: Moved
     connections: int
@@ -36,15 +38,33 @@ class TrafficRow:
     other: OtherKind | None = None
     exited: bool = False
     present: bool = True
+    exited_at: float | None = None
+    """Seconds since the epoch; None = it was not seen to end."""
+    group: str | None = None
+    """Name of what the processes `members` have in common."""
+    members: tuple[TrafficRow, ...] = ()
+    connection: ConnectionScope | None = None
+    protocol: str = ""
+    """Of the connection."""
+    depth: int = 0
+    """How many rows it stands below."""
 
     @property
     def key(self) -> Hashable:
         """Names the row for good."""
+        if self.connection is not None:
+            return "flow", self.connection.flow_id
+        if self.group is not None:
+            return "group", self.group
         return (self.process.pid, self.process.start_ticks) if self.process else self.other
 
     @property
     def name(self) -> str:
         """What the row is called."""
+        if self.connection is not None:
+            return self.connection.name
+        if self.group is not None:
+            return self.group
         return self.process.name if self.process else OTHER_NAMES[self.other] if self.other else ""
 
 
@@ -58,6 +78,11 @@ class TakenProcesses:
     table: FlowTable
     snapshot: Snapshot
 
+    @property
+    def wall_minus_monotonic(self) -> float:
+        """Seconds to add to the monotonic clock for the time of day."""
+        return self.snapshot.time - self.snapshot.monotonic_ns / 1e9
+
     @classmethod
     def of(cls, processes: ProcessHistory, flows: FlowHistory, snapshot: Snapshot) -> TakenProcesses:
         """What the histories hold now."""
@@ -66,7 +91,7 @@ class TakenProcesses:
 
 def all_rows(taken: TakenProcesses) -> list[TrafficRow]:
     """Every process, and what is no process's where there was any."""
-    rows = [_process_row(row, row.moved) for row in taken.rows]
+    rows = [_process_row(row, row.moved, taken.wall_minus_monotonic) for row in taken.rows]
     return rows + [_other_row(other) for other in taken.others.values() if _matters(other.moved)]
 
 
@@ -90,14 +115,24 @@ def interface_rows(taken: TakenProcesses, ifindex: int) -> list[TrafficRow]:
         if isinstance(owner, OtherKind):
             rows.append(_other_row(OtherTraffic(owner, each, int(connections))))
         else:
-            rows.append(_process_row(by_pid[owner], each, int(connections)))
+            rows.append(_process_row(by_pid[owner], each, taken.wall_minus_monotonic, int(connections)))
     return rows
 
 
-def _process_row(row: ProcessRow, moved: Moved, connections: int | None = None) -> TrafficRow:
+def _process_row(
+    row: ProcessRow, moved: Moved, wall_minus_monotonic: float, connections: int | None = None
+) -> TrafficRow:
     if connections is None:
         connections = row.process.connections if row.present else 0
-    return TrafficRow(moved, connections, process=row.process, exited=row.exited_ns is not None, present=row.present)
+    exited_at = None if row.exited_ns is None else row.exited_ns / 1e9 + wall_minus_monotonic
+    return TrafficRow(
+        moved,
+        connections,
+        process=row.process,
+        exited=row.exited_ns is not None,
+        present=row.present,
+        exited_at=exited_at,
+    )
 
 
 def _other_row(other: OtherTraffic) -> TrafficRow:
@@ -212,20 +247,41 @@ class ProcessTable:
         process = row.process
         quiet = Tone.NORMAL if row.present and not row.exited else Tone.EXITED
         return (
-            (str(process.pid) if process else "", quiet),
-            (process.user if process else "", quiet if quiet is Tone.EXITED else Tone.DIM),
+            (_pid_text(row), quiet),
+            (process.user if process else row.protocol, quiet if quiet is Tone.EXITED else Tone.DIM),
             self._name(row, quiet),
-            (_unit(process), Tone.EXITED if quiet is Tone.EXITED else Tone.DIM),
-            (count(row.connections), Tone.NORMAL if row.connections else Tone.DIM),
+            (
+                row.connection.interface if row.connection else _unit(process),
+                Tone.EXITED if quiet is Tone.EXITED else Tone.DIM,
+            ),
+            (count(row.connections) if row.connection is None else "", Tone.NORMAL if row.connections else Tone.DIM),
             *_figures(row.moved, self._units, quiet).values(),
         )
 
     def _name(self, row: TrafficRow, quiet: Tone) -> Cell:
+        indent = "  " * row.depth
+        if row.connection is not None:
+            return f"{indent}→ {row.name}", Tone.NORMAL
+        if row.group is not None:
+            return row.group, Tone.ACCENT if quiet is Tone.NORMAL else quiet
         if row.process is None:
             return f"* {row.name}", Tone.WARN if row.other is OtherKind.UNATTRIBUTED else Tone.DIM
         name = (row.process.command or row.process.name) if self._commands else row.process.name
-        mark = "exited: " if row.exited else "no socket: " if not row.present else ""
-        return mark + name, Tone.ACCENT if quiet is Tone.NORMAL else quiet
+        mark = _exit_mark(row) if row.exited else "no socket: " if not row.present else ""
+        return indent + mark + name, Tone.ACCENT if quiet is Tone.NORMAL else quiet
+
+
+def _pid_text(row: TrafficRow) -> str:
+    """The pid; of a group the number of its processes."""
+    if row.group is not None:
+        return f"{count(len(row.members))} proc"
+    return str(row.process.pid) if row.process else ""
+
+
+def _exit_mark(row: TrafficRow) -> str:
+    if row.exited_at is None:
+        return "exited: "
+    return f"exited {time.strftime('%H:%M:%S', time.localtime(row.exited_at))}: "
 
 
 def _unit(process: Process | None) -> str:

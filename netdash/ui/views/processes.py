@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 
-from netdash.model.snapshot import Layer
+from netdash.model.snapshot import Layer, Process
 from netdash.ui.filtering import matching_processes
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, ProcessScope, Scope
 from netdash.ui.theme import Tone
 from netdash.ui.view import View
+from netdash.ui.views.flow_text import Labels
+from netdash.ui.views.process_groups import ProcessGroup, connection_rows, group_rows, with_opened
 from netdash.ui.views.process_rows import (
     FROM_A_TO_Z,
     SORTABLE,
@@ -53,7 +55,9 @@ class ProcessesView(View):
         KeyBinding("processes.sort_both", "b", "sort('rate')", "both", "Sort by received and sent together"),
         KeyBinding("processes.sort_total", "T", "sort('total')", "total", "Sort by bytes since the start"),
         KeyBinding("processes.sort_name", "N", "sort('name')", "name", "Sort by name"),
-        KeyBinding("processes.commands", "l", "commands", "command", "Command lines or names"),
+        KeyBinding("processes.group", "a", "group", "group", "A row for each process, user, unit, container"),
+        KeyBinding("processes.expand", "e", "expand", "expand", "Show or hide the connections below the process"),
+        KeyBinding("processes.commands", "c", "commands", "command", "Command lines or names"),
         KeyBinding("processes.reverse", "R", "reverse", "", "Reverse the order"),
     )
 
@@ -61,9 +65,12 @@ class ProcessesView(View):
         super().__init__(state)
         self._taken: TakenProcesses | None = None
         self._rows: list[TrafficRow] = []
+        self._shown: list[TrafficRow] = []
         self._sort = "rate"
         self._descending = True
         self._commands = False
+        self._group = ProcessGroup.PROCESSES
+        self._opened: set[Hashable] = set()
 
     def compose(self) -> ComposeResult:
         """The table and its sum."""
@@ -114,7 +121,13 @@ class ProcessesView(View):
         self._draw()
 
     def _draw(self) -> None:
-        rows = order_rows(self._rows, self._sort, self._descending)
+        grouped = order_rows(group_rows(self._rows, self._group), self._sort, self._descending)
+        rows = self._shown = with_opened(
+            grouped,
+            self._opened,
+            lambda members: order_rows(members, self._sort, self._descending),
+            self._connections_of,
+        )
         table = self.query_one(LineTable)
         table.show(
             ProcessTable(rows, self.state.units, commands=self._commands, width=self.size.width),
@@ -122,7 +135,14 @@ class ProcessesView(View):
             descending=self._descending,
             empty_text=self._empty_text(),
         )
-        self._draw_total(rows, table)
+        self._draw_total(self._rows, table)
+
+    def _connections_of(self, process: Process) -> list[TrafficRow]:
+        if self._taken is None:
+            return []
+        interface = self.state.scope.interface
+        labels = Labels.of(self.state)
+        return connection_rows(self._taken, labels, process, interface.index if interface else None)
 
     def _empty_text(self) -> str:
         if self._taken is None:
@@ -164,16 +184,50 @@ class ProcessesView(View):
 
     def action_open(self) -> None:
         """Limits the dashboard to the process under the cursor and shows its flows."""
-        key = self.query_one(LineTable).cursor_key
-        row = next((row for row in self._rows if row.key == key), None)
+        row = self._row_at_cursor()
         if row is None:
+            return
+        if row.group is not None:
+            self.action_expand()
+            return
+        if row.connection is not None:
+            owner = self._owner_of(row)
+            self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, owner, row.connection), "flows"))
             return
         if row.process is None:
             self.post_message(self.Notice(f"{row.name}: no process to look into"))
             return
-        process = row.process
-        scope = Scope(self.state.scope.interface, ProcessScope(process.pid, process.start_ticks, process.name))
-        self.post_message(self.ScopeRequested(scope, "flows"))
+        self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, _scope_of(row.process)), "flows"))
+
+    def _row_at_cursor(self) -> TrafficRow | None:
+        key = self.query_one(LineTable).cursor_key
+        return next((row for row in self._shown if row.key == key), None)
+
+    def _owner_of(self, row: TrafficRow) -> ProcessScope | None:
+        """The process above a connection's row."""
+        above = self._shown[: self._shown.index(row)]
+        process = next((each.process for each in reversed(above) if each.process is not None), None)
+        return _scope_of(process) if process else None
+
+    def action_expand(self) -> None:
+        """Shows or hides what stands below the row at the cursor; below a connection's row, that of its process."""
+        row = self._row_at_cursor()
+        if row is None or (row.process is None and row.group is None and row.connection is None):
+            return
+        key = row.key
+        if row.connection is not None:
+            above = self._shown[: self._shown.index(row)]
+            key = next(each.key for each in reversed(above) if each.depth < row.depth)
+            self.query_one(LineTable).select(key)
+        self._opened ^= {key}
+        self._draw()
+
+    def action_group(self) -> None:
+        """Groups by the next of what there is."""
+        groups = list(ProcessGroup)
+        self._group = groups[(groups.index(self._group) + 1) % len(groups)]
+        self._draw()
+        self.post_message(self.Notice(f"a row for each of the {self._group}; e shows what is below"))
 
     def action_sort(self, column: str) -> None:
         """Sorts by a column."""
@@ -189,3 +243,7 @@ class ProcessesView(View):
         """Command lines or names."""
         self._commands = not self._commands
         self._draw()
+
+
+def _scope_of(process: Process) -> ProcessScope:
+    return ProcessScope(process.pid, process.start_ticks, process.name)

@@ -1,0 +1,108 @@
+"""Rows of processes joined by user, unit or container, and what can be opened below a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from netdash.model.process_history import Moved
+from netdash.model.snapshot import Layer, Process
+from netdash.ui.views.flow_groups import one_per_connection
+from netdash.ui.views.flow_order import SHOWN_FOR_NS
+from netdash.ui.views.flow_text import Labels, connection_scope, protocol_text
+from netdash.ui.views.process_rows import TakenProcesses, TrafficRow, total_of
+
+MAX_CONNECTIONS: Final = 50
+"""Connections that are listed below a process, those of the highest rates; the Flows view has all."""
+
+
+class ProcessGroup(StrEnum):
+    """What a row stands for."""
+
+    PROCESSES = "processes"
+    USERS = "users"
+    UNITS = "units"
+    CONTAINERS = "containers"
+
+
+_NAMES: Final[dict[ProcessGroup, Callable[[Process], str]]] = {
+    ProcessGroup.USERS: lambda process: process.user,
+    ProcessGroup.UNITS: lambda process: process.unit or "(no unit)",
+    ProcessGroup.CONTAINERS: lambda process: process.container or "(no container)",
+}
+
+
+def group_rows(rows: Sequence[TrafficRow], group: ProcessGroup) -> list[TrafficRow]:
+    """One row for the processes of one user, unit or container; what is no process's stays as it is."""
+    if group is ProcessGroup.PROCESSES:
+        return list(rows)
+    name_of = _NAMES[group]
+    joined: dict[str, list[TrafficRow]] = {}
+    for row in rows:
+        if row.process is not None:
+            joined.setdefault(name_of(row.process), []).append(row)
+    groups = [
+        TrafficRow(
+            total_of(members),
+            sum(member.connections for member in members),
+            group=name,
+            members=tuple(members),
+            exited=all(member.exited for member in members),
+            present=any(member.present for member in members),
+        )
+        for name, members in joined.items()
+    ]
+    return groups + [row for row in rows if row.process is None]
+
+
+def with_opened(
+    rows: Sequence[TrafficRow],
+    opened: Collection[Hashable],
+    order: Callable[[Sequence[TrafficRow]], list[TrafficRow]],
+    connections: Callable[[Process], list[TrafficRow]],
+) -> list[TrafficRow]:
+    """`rows` with the processes of opened groups and the connections of opened processes below them."""
+    shown: list[TrafficRow] = []
+    for row in rows:
+        shown.append(row)
+        if row.key not in opened:
+            continue
+        below = order(row.members) if row.group is not None else connections(row.process) if row.process else []
+        inner = [replace(each, depth=row.depth + 1) for each in below]
+        shown += with_opened(inner, opened, order, connections)
+    return shown
+
+
+def connection_rows(taken: TakenProcesses, labels: Labels, process: Process, ifindex: int | None) -> list[TrafficRow]:
+    """The process's connections of the last 40 s, each once, those of the highest rates first."""
+    table, snapshot = taken.table, taken.snapshot
+    chosen = (table.flows["pid"] == process.pid) & (table.last_seen_ns > snapshot.monotonic_ns - SHOWN_FOR_NS)
+    if ifindex is not None:
+        chosen &= table.flows["ifindex"] == ifindex
+    positions = one_per_connection(table, np.flatnonzero(chosen))
+    rates = table.rates[1][:, positions].sum(axis=0)
+    positions = positions[np.argsort(-rates, kind="stable")][:MAX_CONNECTIONS]
+    kind = "payload" if snapshot.mode.layer == Layer.PAYLOAD else "bytes"
+    own = snapshot.flows[snapshot.flows["pid"] == process.pid]
+    last = {int(row["id"]): (max(0, int(row[f"rx_{kind}"])), max(0, int(row[f"tx_{kind}"]))) for row in own}
+    seconds = snapshot.interval or 1.0
+    rows = []
+    for position in positions:
+        flow = table.flows[position]
+        rx, tx = last.get(int(flow["id"]), (0, 0))
+        rx_total, tx_total = table.totals[:, position].tolist()
+        rx10, tx10 = table.rates[1][:, position].tolist()
+        moved = Moved(rx_total, tx_total, rx / seconds, tx / seconds, rx10, tx10)
+        rows.append(
+            TrafficRow(
+                moved if table.known[position] else Moved(None, None, None, None, None, None),
+                0,
+                connection=connection_scope(flow, labels),
+                protocol=protocol_text(flow),
+            )
+        )
+    return rows
