@@ -7,30 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from textual.pilot import Pilot
 
 from netdash.model.protocols import ICMP, ICMPV6
 from netdash.model.tables import FLOW_ROW, UNKNOWN, Attribution
 from netdash.model.units import Units
 from netdash.options import Options
 from netdash.ui.state import InterfaceScope, ProcessScope, Scope
-from tests.ui.apps import SnapCompare, dashboard, take
+from tests.ui.apps import dashboard, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot
 from tests.ui.flows import host, lines, settle, show, status, text_of
+from tests.ui.golden import Golden
 
 SIZES = [(80, 24), (120, 36), (200, 50)]
 HOSTILE = "[red]x[/] \x1b[31m\u202eevil"
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_screen(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
-    app = dashboard(FakeSource())
-
-    async def prepare(pilot: Pilot[int]) -> None:
-        await show(app, pilot, *[host(tick) for tick in range(6)])
-        await pilot.press("down", "down")
-
-    assert snap_compare(app, terminal_size=size, run_before=prepare)
+async def test_screens(golden: Golden) -> None:
+    for columns, rows in SIZES:
+        app = dashboard(FakeSource())
+        async with app.run_test(size=(columns, rows)) as pilot:
+            await show(app, pilot, *[host(tick) for tick in range(6)])
+            await pilot.press("down", "down")
+            await pilot.pause()
+            golden(app, f"{columns}x{rows}")
 
 
 LOOKS: dict[str, tuple[Options, Sequence[str], tuple[int, int]]] = {
@@ -44,17 +43,15 @@ LOOKS: dict[str, tuple[Options, Sequence[str], tuple[int, int]]] = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_look(snap_compare: SnapCompare, look: str) -> None:
-    options, keys, size = LOOKS[look]
-    app = dashboard(FakeSource(), options)
-
-    async def prepare(pilot: Pilot[int]) -> None:
-        await show(app, pilot, *[host(tick) for tick in range(6)])
-        await pilot.press(*keys)
-        app.main_screen.tell("")
-
-    assert snap_compare(app, terminal_size=size, run_before=prepare)
+async def test_looks(golden: Golden) -> None:
+    for look, (options, keys, size) in LOOKS.items():
+        app = dashboard(FakeSource(), options)
+        async with app.run_test(size=size) as pilot:
+            await show(app, pilot, *[host(tick) for tick in range(6)])
+            await pilot.press(*keys)
+            app.main_screen.tell("")
+            await pilot.pause()
+            golden(app, look)
 
 
 async def test_two_lines_a_flow_with_both_directions() -> None:

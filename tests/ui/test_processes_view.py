@@ -14,8 +14,9 @@ from netdash.ui.state import InterfaceScope, ProcessScope, Scope
 from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import TextLine
-from tests.ui.apps import SnapCompare, dashboard, take
+from tests.ui.apps import dashboard, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot
+from tests.ui.golden import Golden
 
 HOSTILE = "[b]x[/b] \x1b[2J\u202eevil"
 
@@ -84,28 +85,26 @@ def total(app: Dashboard) -> str:
     return app.main_screen.query_one("#process-total", TextLine).text
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (160, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_screen(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
-    app = dashboard(FakeSource())
-
-    async def prepare(pilot: Pilot[int]) -> None:
-        await show(app, pilot, *[host(tick) for tick in range(6)])
-
-    assert snap_compare(app, terminal_size=size, run_before=prepare)
+async def test_screens(golden: Golden) -> None:
+    for columns, rows in ((80, 24), (120, 36), (200, 50)):
+        app = dashboard(FakeSource())
+        async with app.run_test(size=(columns, rows)) as pilot:
+            await show(app, pilot, *[host(tick) for tick in range(6)])
+            golden(app, f"{columns}x{rows}")
 
 
-@pytest.mark.parametrize("look", ["ascii", "commands", "interface"])
-def test_look(snap_compare: SnapCompare, look: str) -> None:
-    app = dashboard(FakeSource(), Options(ascii_only=look == "ascii"))
-
-    async def prepare(pilot: Pilot[int]) -> None:
-        if look == "interface":
-            app.state.scope = Scope(interface=InterfaceScope(2, "eth0"))
-        await show(app, pilot, *[host(tick) for tick in range(6)])
-        if look == "commands":
-            await pilot.press("c")
-
-    assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)
+async def test_looks(golden: Golden) -> None:
+    for look in ("ascii", "16-colours", "commands", "interface"):
+        colours = "standard" if look == "16-colours" else "256"
+        app = dashboard(FakeSource(), Options(ascii_only=look == "ascii"), color_system=colours)
+        async with app.run_test(size=(80, 24)) as pilot:
+            if look == "interface":
+                app.state.scope = Scope(interface=InterfaceScope(2, "eth0"))
+            await show(app, pilot, *[host(tick) for tick in range(6)])
+            if look == "commands":
+                await pilot.press("c")
+            await pilot.pause()
+            golden(app, look)
 
 
 async def test_cells_and_what_is_not_known() -> None:
