@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
@@ -74,6 +75,9 @@ class _Sums:
         )
         self.totals = (rx, tx, both)
 
+    def copy(self) -> _Sums:
+        return _Sums(self.counter.copy(), self.totals)
+
 
 @dataclass(slots=True)
 class _Slot:
@@ -93,6 +97,9 @@ class _Slot:
             sums[direction][positions] += moved[direction]
         self.positions = np.flatnonzero(seen)
         self.moved = sums[:, self.positions]
+
+    def copy(self) -> _Slot:
+        return _Slot(self.number, self.positions, self.moved)
 
 
 class _Reported(NamedTuple):
@@ -140,6 +147,26 @@ class FlowHistory:
         self._removed = [0] * len(WINDOW_SECONDS)
         self._sums: dict[int, _Sums] = {HEADLINE: _Sums()}
         self._totals = {HEADLINE: self._sums[HEADLINE].totals}
+
+    def copy(self) -> FlowHistory:
+        """One that goes on from here by itself. The arrays are the same: none is ever changed once it is published."""
+        twin = FlowHistory(self.max_rows)
+        twin.layer, twin.evicted, twin.table = self.layer, self.evicted, self.table
+        twin._timeline = self._timeline.copy()
+        twin._ids, twin._positions, twin._windows = self._ids, self._positions, self._windows
+        twin._slots = deque(slot.copy() for slot in self._slots)
+        twin._removed = self._removed.copy()
+        twin._sums = {index: sums.copy() for index, sums in self._sums.items()}
+        twin._totals = self._totals
+        return twin
+
+    def arrays(self) -> Iterator[NDArray[np.generic]]:
+        """All that it holds of length, for those who must know how much memory a copy takes."""
+        table = self.table
+        yield from (table.flows, table.known, table.last_seen_ns, table.totals, table.rates)
+        yield from (self._ids, self._positions, self._windows)
+        for slot in self._slots:
+            yield from (slot.positions, slot.moved)
 
     @property
     def covered_seconds(self) -> tuple[float, ...]:

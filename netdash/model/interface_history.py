@@ -91,6 +91,10 @@ class _Ring:
         self.start = max(self.start + oldest, self.end - RING_SAMPLES)
         return self.buffer[self.start : self.end]
 
+    def copy(self) -> _Ring:
+        """Without spare room: its next sample goes into a buffer of its own."""
+        return _Ring(self.buffer[self.start : self.end], 0, self.end - self.start)
+
 
 class InterfaceHistory:
     """Every interface by index and name: one that is made anew under its old name begins a history of its own.
@@ -124,6 +128,13 @@ class InterfaceHistory:
             )
         self._forget(series, time)
         self._series = series
+
+    def copy(self) -> InterfaceHistory:
+        """One that goes on from here by itself."""
+        twin = InterfaceHistory()
+        twin._rings = {key: ring.copy() for key, ring in self._rings.items()}
+        twin._series = self._series
+        return twin
 
     def _forget(self, series: dict[tuple[int, str], InterfaceSeries], now: float) -> None:
         """Drops what was not seen for as long as the ring reaches, and the oldest beyond the limit and the sum."""

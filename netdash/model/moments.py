@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Final
 
 from netdash.errors import UsageError
@@ -16,6 +17,7 @@ _MAX_TEXT: Final = 64
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}([t ].+)?", re.ASCII)
 _STEP: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(days?|hours?|minutes?|seconds?|min|d|h|m|s)", re.ASCII)
+_UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _SECONDS: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -71,6 +73,16 @@ def parse_span(text: str) -> float:
     if not text:
         raise ValueError("no span of time")
     return seconds
+
+
+def span_text(seconds: float) -> str:
+    """A span of time in its two largest units: "45 s", "2 min 10 s", "1 h 3 min", "2 d 4 h"."""
+    whole = round(seconds)
+    for (unit, length), (smaller, part) in pairwise(_UNITS):
+        if whole >= length:
+            rest = whole % length // part
+            return f"{whole // length} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"
 
 
 def _nearest_day(clock: time, shown: float, first: float, last: float) -> float:

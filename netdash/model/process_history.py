@@ -105,6 +105,9 @@ class _Account:
             tx_rate10 if tx_known else None,
         )
 
+    def copy(self) -> _Account:
+        return _Account(self.counter.copy(), self.total.copy(), self.known.copy())
+
 
 @dataclass(slots=True)
 class _Record:
@@ -114,6 +117,9 @@ class _Record:
     account: _Account = field(default_factory=_Account)
     last_seen_ns: int = 0
     exited_ns: int | None = None
+
+    def copy(self) -> _Record:
+        return _Record(self.process, self.account.copy(), self.last_seen_ns, self.exited_ns)
 
 
 class ProcessHistory:
@@ -156,6 +162,16 @@ class ProcessHistory:
                 rows.append(ProcessRow(record.process, moved, record.exited_ns, False))
         self.rows = tuple(rows)
         self._sum_others(snapshot, gone_rx, gone_tx)
+
+    def copy(self) -> ProcessHistory:
+        """One that goes on from here by itself."""
+        twin = ProcessHistory()
+        twin.layer, twin._timeline = self.layer, self._timeline.copy()
+        twin._records = {key: record.copy() for key, record in self._records.items()}
+        twin._others = {kind: account.copy() for kind, account in self._others.items()}
+        twin._gone_processes = self._gone_processes
+        twin.rows, twin.others, twin.known = self.rows, self.others, self.known
+        return twin
 
     def _know(self, snapshot: Snapshot) -> None:
         known = dict(self.known)

@@ -53,6 +53,12 @@ class ProtocolHistory:
     def __init__(self) -> None:
         self.figures = ProtocolFigures()
 
+    def copy(self) -> ProtocolHistory:
+        """One that goes on from here by itself."""
+        twin = ProtocolHistory()
+        twin.figures = self.figures
+        return twin
+
     def update(self, snapshot: Snapshot) -> None:
         """Takes one interval; of a baseline only the gauges."""
         before = self.figures

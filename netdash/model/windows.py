@@ -56,6 +56,13 @@ class Timeline:
         self.first_slots, self.covered_seconds = tuple(first_slots), tuple(covered)
         return self.newest
 
+    def copy(self) -> Timeline:
+        """One that goes on from here by itself."""
+        twin = Timeline()
+        twin._slots, twin._first, twin.now_ns = self._slots.copy(), self._first, self.now_ns
+        twin.first_slots, twin.covered_seconds = self.first_slots, self.covered_seconds
+        return twin
+
     def _within(self, index: int, window_ns: int) -> bool:
         end_ns, span_ns = self._slots[index]
         return index == len(self._slots) - 1 or 2 * (self.now_ns - end_ns) + span_ns < 2 * window_ns
@@ -80,6 +87,12 @@ class SlotCounter:
         oldest = timeline.first_slots[-1]
         while self._slots and self._slots[0][0] < oldest:
             self._slots.popleft()
+
+    def copy(self) -> SlotCounter:
+        """One that goes on from here by itself."""
+        twin = SlotCounter()
+        twin._slots = self._slots.copy()
+        return twin
 
     def rates(self, timeline: Timeline, window: int) -> tuple[float, float]:
         """Bytes per second in and out over a window."""

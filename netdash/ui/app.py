@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,22 +20,25 @@ from netdash.options import Options
 from netdash.settings import KEY_PROFILES, THEMES, save_settings, settings_path
 from netdash.ui.driver import DashboardDriver
 from netdash.ui.key_profiles import PROFILES
-from netdash.ui.keymap import DASHBOARD_KEYS, Keymap
+from netdash.ui.keymap import DASHBOARD_KEYS, TIME_KEYS, Keymap
 from netdash.ui.messages import IntervalWanted, SnapshotTaken
 from netdash.ui.screen import MainScreen
 from netdash.ui.state import DashboardState, Resolver
 from netdash.ui.terminal import is_hung_up
-from netdash.ui.theme import TEXTUAL_THEMES, PaletteApp, choose_palette, textual_theme
+from netdash.ui.theme import TEXTUAL_THEMES, choose_palette, textual_theme
+from netdash.ui.time_travel import TimeTravelApp
 
 if TYPE_CHECKING:
+    from netdash.model.snapshot_store import SnapshotStore
     from netdash.sources.source import SnapshotSource
 
 _WATCH_SECONDS: Final = 1.0
+_FOLLOW_SECONDS: Final = 1.0
 _SILENT_INTERVALS: Final = 3.0
 """So many intervals without a snapshot are said on the screen."""
 
 
-class Dashboard(PaletteApp):
+class Dashboard(TimeTravelApp):
     """The app. Its return value is the program's exit code."""
 
     ENABLE_COMMAND_PALETTE = True
@@ -43,15 +47,19 @@ class Dashboard(PaletteApp):
 
     def __init__(
         self,
-        source: SnapshotSource,
+        source: SnapshotSource | None,
         options: Options,
         *,
+        store: SnapshotStore | None = None,
+        start: float | None = None,
         make_resolver: Callable[[], Resolver] | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
+        """`source`: what is shown live; None where a `store`, a recording, is played, from the time `start` on."""
         super().__init__(driver_class=driver_class)
         self.source = source
-        self.state = DashboardState(options, make_resolver)
+        self.state = DashboardState(options, make_resolver, store)
+        self._start = start
         self.failure: str | None = None
         """Why the source ended by itself; None when it did not."""
         self._last_taken = time.monotonic()
@@ -101,18 +109,11 @@ class Dashboard(PaletteApp):
         """The only screen besides the help."""
         return MainScreen(self.state)
 
-    @property
-    def main_screen(self) -> MainScreen:
-        """The dashboard's screen, also while the help is over it."""
-        screen = self.screen_stack[0]
-        assert isinstance(screen, MainScreen)
-        return screen
-
     def on_mount(self) -> None:
         """Starts taking snapshots, once the first frame is painted."""
         self.set_interval(_WATCH_SECONDS, self._watch)
         self.app_resume_signal.subscribe(self, self._on_resumed)
-        self.call_after_refresh(self._take_snapshots)
+        self.call_after_refresh(self._follow_store if self.source is None else self._take_snapshots)
 
     def _on_resumed(self, _: object) -> None:
         """Back from the shell: nothing of the screen is left."""
@@ -121,6 +122,7 @@ class Dashboard(PaletteApp):
     @work
     async def _take_snapshots(self) -> None:
         """Runs beside the screen and touches no widget: it changes the state and posts a message."""
+        assert self.source is not None
         try:
             async for snapshot in self.source.snapshots():
                 gone = await self.state.advance(snapshot)
@@ -131,6 +133,21 @@ class Dashboard(PaletteApp):
             self.exit(error.exit_code)
         else:
             self.exit(0)
+
+    @work
+    async def _follow_store(self) -> None:
+        """Looks again and again how far the recording goes by now."""
+        player = self.state.player
+        try:
+            while True:
+                begins = not player.ready
+                if await self.state.follow() and begins and self._start is not None:
+                    player.go_to(self._start)
+                self.go()
+                await asyncio.sleep(_FOLLOW_SECONDS)
+        except NetdashError as error:
+            self.failure = str(error)
+            self.exit(error.exit_code)
 
     @on(SnapshotTaken)
     def _on_snapshot_taken(self, message: SnapshotTaken) -> None:
@@ -152,11 +169,14 @@ class Dashboard(PaletteApp):
                 self.screen.refresh(layout=True)
         silent = time.monotonic() - self._last_taken
         limit = _SILENT_INTERVALS * self.state.interval_seconds
-        if self.state.snapshot is not None and silent > max(limit, _SILENT_INTERVALS):
+        if self.state.newest is not None and silent > max(limit, _SILENT_INTERVALS):
             self.main_screen.tell_silence(int(silent))
 
     @on(IntervalWanted)
     async def _on_interval_wanted(self, message: IntervalWanted) -> None:
+        if self.source is None:
+            self.main_screen.tell("a recording has the intervals that it was recorded with; < and > change the speed")
+            return
         try:
             await self.source.set_interval(message.seconds)
         except NetdashError as error:
@@ -172,7 +192,7 @@ class Dashboard(PaletteApp):
         view, keymap = main.view, self.state.keymap
         for key in keymap.of(view.keys) if view else ():
             yield SystemCommand(key.description, key.shown, partial(self.run_action, key.action, view))
-        for key in keymap.of(DASHBOARD_KEYS):
+        for key in keymap.of((*DASHBOARD_KEYS, *TIME_KEYS)):
             yield SystemCommand(key.description, key.shown, partial(self.run_action, key.action, main))
         for column_key, title, hidden in main.columns():
             words = f"Column {title}: {'show' if hidden else 'hide'}"

@@ -25,10 +25,19 @@ class KeyBinding:
     """One sentence for the help screen."""
     display: str = ""
     """How the key is written; made from `key` when empty."""
+    priority: bool = False
+    """Whether it goes before the keys of what has the focus."""
 
     def binding(self) -> Binding:
         """The binding for Textual."""
-        return Binding(self.key or _unbound(self.id), self.action, self.description, show=bool(self.label), id=self.id)
+        return Binding(
+            self.key or _unbound(self.id),
+            self.action,
+            self.description,
+            show=bool(self.label),
+            id=self.id,
+            priority=self.priority,
+        )
 
     def with_key(self, key: str) -> KeyBinding:
         """The same with another key, as a key map from the user wants it."""
@@ -79,12 +88,20 @@ _KEY_TEXTS: Final[Mapping[str, str]] = {
     "pagedown": "PgDn",
     "home": "Home",
     "end": "End",
+    "shift+left": "Shift+←",
+    "shift+right": "Shift+→",
+    "ctrl+left": "Ctrl+←",
+    "ctrl+right": "Ctrl+→",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
 }
 
 
 def key_text(key: str) -> str:
     """Textual's name of a key as a person writes it."""
-    if key.startswith("ctrl+"):
+    if key.startswith("ctrl+") and key not in _KEY_TEXTS:
         return f"Ctrl+{key[5:].upper()}"
     return _KEY_TEXTS.get(key, key)
 
@@ -97,7 +114,7 @@ def bindings(keys: Iterable[KeyBinding]) -> list[Binding]:
 DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("dashboard.help", "question_mark,f1", "help", "help", "This help, with all notes", display="?"),
     KeyBinding("dashboard.quit", "q,ctrl+c,ctrl+q", "app.quit", "quit", "Quit at once", display="q"),
-    KeyBinding("dashboard.pause", "space", "pause", "pause", "Pause the view; counting goes on"),
+    KeyBinding("dashboard.pause", "space", "app.pause", "pause", "Pause, while counting goes on; again: go on"),
     KeyBinding("dashboard.filter", "slash", "filter", "", "Filter: show only the rows that match; Esc clears"),
     KeyBinding("dashboard.capture", "f", "capture_filter", "", "Capture filter: which packets are counted at all"),
     KeyBinding("dashboard.back", "escape", "back", "", "Back: close the notes, then one step up"),
@@ -139,3 +156,25 @@ TABLE_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("table.select", "enter", "select", "", "Go into the row: the next view, limited to it"),
 )
 """Keys of every table."""
+
+
+def _time_key(name: str, key: str, action: str, label: str, description: str) -> KeyBinding:
+    return KeyBinding(f"time.{name}", key, f"app.{action}", label, description, priority=True)
+
+
+TIME_KEYS: Final[tuple[KeyBinding, ...]] = (
+    _time_key("back", "left", "step(-1)", "back", "Paused: one interval back"),
+    _time_key("on", "right", "step(1)", "on", "Paused: one interval on"),
+    _time_key("back_10", "shift+left", "step_seconds(-10)", "", "Paused: 10 seconds back"),
+    _time_key("on_10", "shift+right", "step_seconds(10)", "", "Paused: 10 seconds on"),
+    _time_key("back_60", "ctrl+left", "step_seconds(-60)", "", "Paused: a minute back"),
+    _time_key("on_60", "ctrl+right", "step_seconds(60)", "", "Paused: a minute on"),
+    _time_key("home", "home", "time_home", "", "Paused: to now, and on; a recording: to its start"),
+    _time_key("end", "end", "time_end", "", "Paused: to now, and on; a recording: to its end"),
+    _time_key("go_to", "g", "ask_moment", "go to", "Paused: go to a time: 14:00, 10m ago, +5m"),
+    _time_key("peak_before", "left_curly_bracket", "peak(-1)", "", "To the peak of traffic before"),
+    _time_key("peak_next", "right_curly_bracket", "peak(1)", "", "To the next peak of traffic"),
+    _time_key("slower", "less_than_sign", "slower", "", "Play slower"),
+    _time_key("faster", "greater_than_sign", "faster", "play", "Play from a pause; then faster, up to 600 times"),
+)
+"""Keys that move in time. Those with priority work while the view is paused or a recording is played."""

@@ -15,6 +15,7 @@ from netdash.ui.driver import DashboardDriver
 from netdash.ui.terminal import is_hung_up, leave_terminal, needs_ascii
 
 if TYPE_CHECKING:
+    from netdash.model.snapshot_store import SnapshotStore
     from netdash.sources.source import SnapshotSource
     from netdash.ui.state import Resolver
 
@@ -26,9 +27,24 @@ def run_dashboard(source: SnapshotSource, options: Options) -> int:
 
     Returns the program's exit code: 0, or 1 when the source ended by itself, after one line on stderr that says why.
     """
+    return _show(source, options)
+
+
+def run_playback(store: SnapshotStore, options: Options, start: float | None = None) -> int:
+    """Plays a recording in the dashboard until the user quits, a signal ends it or the terminal is gone.
+
+    `start`: seconds since the epoch of where to begin; None: at its first snapshot. Returns the program's exit code:
+    0, or 1 when the recording could not be read any more, after one line on stderr. Leaves the store open.
+    """
+    return _show(None, options, store, start)
+
+
+def _show(
+    source: SnapshotSource | None, options: Options, store: SnapshotStore | None = None, start: float | None = None
+) -> int:
     if not options.ascii_only and needs_ascii():
         options = replace(options, ascii_only=True)
-    code, failure = asyncio.run(_run(source, options))
+    code, failure = asyncio.run(_run(source, options, store, start))
     if is_hung_up(sys.stderr.fileno()):
         leave_terminal()
     if failure is not None:
@@ -36,7 +52,9 @@ def run_dashboard(source: SnapshotSource, options: Options) -> int:
     return code
 
 
-async def _run(source: SnapshotSource, options: Options) -> tuple[int, str | None]:
+async def _run(
+    source: SnapshotSource | None, options: Options, store: SnapshotStore | None, start: float | None
+) -> tuple[int, str | None]:
     with ExitStack() as ending:
 
         def make_resolver() -> Resolver:
@@ -47,7 +65,9 @@ async def _run(source: SnapshotSource, options: Options) -> tuple[int, str | Non
             ending.callback(resolver.close)
             return resolver
 
-        app = Dashboard(source, options, make_resolver=make_resolver, driver_class=DashboardDriver)
+        app = Dashboard(
+            source, options, store=store, start=start, make_resolver=make_resolver, driver_class=DashboardDriver
+        )
         loop = asyncio.get_running_loop()
         for number in _ENDING_SIGNALS:
             # Also replaces an ignored SIGHUP (nohup, some su shells): without a terminal there is nothing to show.
@@ -56,5 +76,6 @@ async def _run(source: SnapshotSource, options: Options) -> tuple[int, str | Non
             code = await app.run_async(mouse=options.mouse)
         finally:
             DashboardDriver.end_input()
-            await source.close()
+            if source is not None:
+                await source.close()
         return code if code is not None else app.return_code or 0, app.failure

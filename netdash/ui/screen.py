@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from netdash.ui.help import HelpScreen
-from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, bindings
+from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, bindings
 from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted
 from netdash.ui.registry import VIEWS
 from netdash.ui.state import DashboardState, Scope
@@ -58,6 +58,7 @@ class MainScreen(Screen[None]):
         self._active = 0
         self._views: dict[str, View] = {}
         self._notice_timer: Timer | None = None
+        self._drawn: tuple[object, object] | None = None  # the snapshot and the histories that the view took last
 
     def compose(self) -> ComposeResult:
         """The lines, and room for the views."""
@@ -93,6 +94,7 @@ class MainScreen(Screen[None]):
         self._state.hidden_rows = None
         if self._state.snapshot is not None:
             view.receive(self._state)
+            self._drawn = (self._state.snapshot, self._state.histories)
         view.focus_default()
         self.draw_frame()
 
@@ -150,12 +152,13 @@ class MainScreen(Screen[None]):
         self.tell(f"column {'hidden' if key in after else 'shown'}; Ctrl+S keeps it so")
 
     def draw(self) -> None:
-        """Draws the newest snapshot, unless the view is paused."""
+        """Draws the moment that is shown, if it is another than before, and the lines around the view."""
         self.query_one(Banner).tell(self.notes())
-        if self._state.paused:
-            return
         if self.view is not None and self._state.snapshot is not None:
-            self.view.receive(self._state)
+            shown = (self._state.snapshot, self._state.histories)
+            if self._drawn is None or any(new is not old for new, old in zip(shown, self._drawn, strict=True)):
+                self._drawn = shown
+                self.view.receive(self._state)
         self.draw_frame()
 
     def _redraw(self) -> None:
@@ -180,16 +183,29 @@ class MainScreen(Screen[None]):
             return
         self.query_one(TabLine).show(self._active, self.view.measures())
         keymap = self._state.keymap
-        dashboard_keys = [key for key in keymap.of(DASHBOARD_KEYS) if key.key]
-        general = [key for key in dashboard_keys if key.label and key.id not in _ALWAYS_SHOWN]
+        dashboard_keys = [key for key in keymap.of((*TIME_KEYS, *DASHBOARD_KEYS)) if key.key]
+        general = [key for key in dashboard_keys if key.label and key.id not in _ALWAYS_SHOWN and self._is_usable(key)]
         always = [key for key in dashboard_keys if key.id in _ALWAYS_SHOWN]
         own = [key for key in keymap.of(self.view.key_line_keys()) if key.label and key.key]
+        if self._state.paused:
+            # Whoever has paused wants to move in time.
+            own = [key for key in general if key.action.startswith("app.")] + own
+            general = [key for key in general if not key.action.startswith("app.")]
         self.query_one(KeyLine).show([*own, *general], always)
+
+    def _is_usable(self, key: KeyBinding) -> bool:
+        """Whether a key that works in all views has a use now."""
+        return not key.priority or bool(self.app.check_action(key.action.partition("(")[0].removeprefix("app."), ()))
 
     def tell_silence(self, seconds: int) -> None:
         """Says for how long no snapshot has come; 0 takes it back."""
-        if not self._state.paused:
+        if self._state.player.following:
             self.draw_frame(seconds)
+
+    def tell_progress(self, share: float | None) -> None:
+        """How far the way to another moment is, 0 to 1; None: it has ended."""
+        self.query_one(HeaderLine).progress = share
+        self.draw_frame()
 
     def notes(self) -> tuple[str, ...]:
         """What is missing, lost packets first."""
@@ -247,14 +263,6 @@ class MainScreen(Screen[None]):
             self._state.scope = outer
             self._redraw()
 
-    def action_pause(self) -> None:
-        """Freezes the view, or lets it go on with the newest snapshot."""
-        self._state.paused = not self._state.paused
-        if self._state.paused:
-            self.draw_frame()
-        else:
-            self.draw()
-
     def action_toggle_bits(self) -> None:
         """Bits or bytes per second."""
         self._state.units = replace(self._state.units, bits=not self._state.units.bits)
@@ -272,9 +280,10 @@ class MainScreen(Screen[None]):
         if not others:
             return
         seconds = min(others) if step > 0 else max(others)
-        self._state.interval_seconds = seconds
         self.post_message(IntervalWanted(seconds))
-        self.tell(f"interval {seconds:g} s")
+        if self._state.player.live:
+            self._state.interval_seconds = seconds
+            self.tell(f"interval {seconds:g} s")
         self.draw_frame()
 
     def action_help(self) -> None:
@@ -285,9 +294,10 @@ class MainScreen(Screen[None]):
         snapshot = self._state.snapshot
         lost = self._state.lost_packets
         notes = [f"{lost} packets were lost: figures are too low"] if lost else []
+        views = [(entry.title, keymap.of(entry.load().keys)) for entry in order]
         self.app.push_screen(
             HelpScreen(
-                [(entry.title, keymap.of(entry.load().keys)) for entry in order],
+                [views[0], ("Time", keymap.of(TIME_KEYS)), *views[1:]],
                 keymap.of((*DASHBOARD_KEYS, *TABLE_KEYS)),
                 mode=(snapshot.mode.flows, snapshot.mode.processes) if snapshot else None,
                 notes=notes + list(snapshot.health.notes if snapshot else ()),

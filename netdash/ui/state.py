@@ -1,21 +1,28 @@
-"""What all views of the dashboard share: the newest snapshot, the histories, the user's settings and the scope."""
+"""What all views of the dashboard share: the snapshot and the histories shown, the user's settings and the scope."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from netdash.model.fault_history import InterfaceFaults
 from netdash.options import Options
 from netdash.ui.keymap import Keymap
+from netdash.ui.playback import Player
 
 if TYPE_CHECKING:
     from netdash.model.filter import Filter
     from netdash.model.own_session import OwnSession
-    from netdash.model.snapshot import Interface, Layer, Snapshot
+    from netdash.model.snapshot import Layer, Snapshot
+    from netdash.model.snapshot_store import SnapshotStore
     from netdash.model.units import Units
     from netdash.ui.histories import Histories
+    from netdash.ui.past import Errand
+    from netdash.ui.timeline import LiveTimeline, Timeline
+
+__all__ = ["DashboardState", "InterfaceFaults", "InterfaceScope", "ProcessScope", "Resolver", "Scope"]
 
 
 class Resolver(Protocol):
@@ -88,33 +95,26 @@ class Scope:
         return " › ".join(steps)
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceFaults:
-    """Packets of one interface that were in error or dropped since the start, both directions."""
-
-    errors: int = 0
-    dropped: int = 0
-
-    def after(self, interface: Interface) -> InterfaceFaults:
-        """The same with one more interval; what is not known counts nothing."""
-        return InterfaceFaults(
-            self.errors + (interface.rx_errors or 0) + (interface.tx_errors or 0),
-            self.dropped + (interface.rx_dropped or 0) + (interface.tx_dropped or 0),
-        )
-
-
 class DashboardState:
-    """Owned by the dashboard; views read it. Only `advance` and the dashboard's actions change it.
+    """Owned by the dashboard; views read it. Only `advance`, `show` and the dashboard's actions change it.
 
-    The histories take every snapshot, whether the view is paused or not.
+    `snapshot` and `histories` are those of the moment that is shown: the newest, or one that the user went back to.
+    What comes is counted and kept whatever is shown.
     """
 
-    def __init__(self, options: Options, make_resolver: Callable[[], Resolver] | None = None) -> None:
-        """`make_resolver` is called in a thread with the first snapshot: what it imports must not delay the paint."""
+    def __init__(
+        self,
+        options: Options,
+        make_resolver: Callable[[], Resolver] | None = None,
+        store: SnapshotStore | None = None,
+    ) -> None:
+        """`make_resolver` is called in a thread with the first snapshot: what it imports must not delay the paint.
+
+        `store`: a recording to be played; None: live, and the last minutes are kept in memory.
+        """
         self.options = options
         self.units: Units = options.units
         self.interval_seconds = options.delay_seconds
-        self.paused = False
         self.keymap = Keymap()
         self.hidden_columns: dict[str, tuple[str, ...]] = dict(options.settings.hidden_columns)
         """Keys of columns that are not shown, by the name of their view."""
@@ -132,13 +132,15 @@ class DashboardState:
         self.hidden_session: OwnSession | None = None
         """The user's own SSH connection while it is hidden; None = it is shown."""
         self.resolver: Resolver | None = None
+        self.player = Player(live=store is None)
+        """Which moment should be shown."""
         self.snapshot: Snapshot | None = None
-        """The newest; None before the first."""
-        self.lost_packets = 0
-        """Packets that the counting missed since the start."""
-        self.faults: dict[tuple[int, str], InterfaceFaults] = {}
-        """By index and name: what went wrong on the interfaces of the newest snapshot."""
+        """The one that is shown; None before the first."""
         self._histories: Histories | None = None
+        self._shown = -1
+        self._timeline: Timeline | None = None
+        self._live: LiveTimeline | None = None
+        self._store = store
         self._make_resolver = make_resolver
 
     def set_filter(self, chosen: Filter | None) -> None:
@@ -147,39 +149,133 @@ class DashboardState:
 
     @property
     def layer(self) -> Layer | None:
-        """Which bytes flows and processes count now; None before the first snapshot."""
+        """Which bytes flows and processes count; None before the first snapshot."""
         return self.snapshot.mode.layer if self.snapshot else None
 
     @property
     def histories(self) -> Histories:
-        """What was counted so far. Raises RuntimeError before the first snapshot."""
+        """What was counted up to the moment that is shown. Raises RuntimeError before the first snapshot."""
         if self._histories is None:
             raise RuntimeError("no snapshot has come yet")
         return self._histories
 
+    @property
+    def newest(self) -> Snapshot | None:
+        """The newest that came, shown or not; None before the first, and always None of a recording."""
+        return self._live.newest if self._live else None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the moment that is shown stays."""
+        return not self.player.playing
+
+    @property
+    def lost_packets(self) -> int:
+        """Packets that the counting missed since the start."""
+        return self._histories.faults.lost_packets if self._histories else 0
+
+    @property
+    def faults(self) -> Mapping[tuple[int, str], InterfaceFaults]:
+        """By index and name: what went wrong on the interfaces of the snapshot."""
+        return self._histories.faults.interfaces if self._histories else {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether what is shown is what should be shown."""
+        return self._shown == self.player.number
+
     async def advance(self, snapshot: Snapshot) -> tuple[str, ...]:
         """Takes a new snapshot into the histories, in a thread: with many flows that takes longer than a key may wait.
 
-        The histories swap whole tables, so what a view reads meanwhile is the state before or after. Returns the names
-        of interfaces that are there no more.
+        The histories swap whole tables, so what a view reads meanwhile is the state before or after. Shows it, unless
+        the user is elsewhere. Returns the names of interfaces that are there no more.
         """
-        if self._histories is None:
-            self._histories = await asyncio.to_thread(_new_histories, self.options)
-            if self._make_resolver is not None:
-                self.resolver = await asyncio.to_thread(self._make_resolver)
-        await asyncio.to_thread(self._histories.update, snapshot)
+        live = await self._open_live()
         before = self.snapshot.interfaces if self.snapshot else ()
-        self.faults = {
-            (i.index, i.name): self.faults.get((i.index, i.name), InterfaceFaults()).after(i)
-            for i in snapshot.interfaces
-        }
-        self.lost_packets += snapshot.health.lost_packets
-        self.snapshot = snapshot
+        followed = self.player.following
+        if not followed and self._histories is live.live:
+            stopped = await asyncio.to_thread(live.stop_at, self._shown)
+            if self._histories is live.live:
+                self._histories = stopped
+        await asyncio.to_thread(live.take, snapshot)
+        following = followed or self.player.following
+        self.player.grow(live.table)
+        if not following:
+            return ()
+        # Paused meanwhile: the histories that were shown have gone on, so the pause is at this one.
+        self.player.number = live.table.last
+        self._put(self.player.number, snapshot, live.live)
         return tuple(i.name for i in before if (i.index, i.name) not in self.faults)
 
+    async def follow(self) -> bool:
+        """Looks what a recording holds now. Whether there is something to show. Raises NetdashError."""
+        timeline = await self._open()
+        await asyncio.to_thread(timeline.look)
+        self.player.grow(timeline.table)
+        return self.player.ready
 
-def _new_histories(options: Options) -> Histories:
-    # NumPy comes with it, whose import takes longer than the first paint may wait.
-    from netdash.ui.histories import Histories
+    def stay(self) -> None:
+        """What is shown is what should be shown."""
+        self.player.go_to_number(self._shown)
 
-    return Histories(max_flows=options.max_flows)
+    async def show(self, errand: Errand) -> bool:
+        """Shows the errand's snapshot, with all its rates. Always True. Raises AbandonedError, NetdashError."""
+        timeline = await self._open()
+        moment = timeline.now(errand.number)
+        if moment is None:
+            moment = await asyncio.to_thread(timeline.moment, errand)
+        self._put(errand.number, *moment)
+        return True
+
+    async def complete(self, errand: Errand) -> bool:
+        """Shows the same snapshot with its whole graphs, and totals from long before it. False: it was so already.
+        Raises AbandonedError, NetdashError."""
+        timeline = await self._open()
+        if timeline.now(errand.number) is not None or timeline.is_complete(errand.number):
+            return False
+        moment = await asyncio.to_thread(timeline.whole_moment, errand)
+        self._put(errand.number, *moment)
+        return True
+
+    async def prepare(self, errand: Errand) -> bool:
+        """Makes a later `show` of the same quick. Always False. Raises AbandonedError, NetdashError."""
+        timeline = await self._open()
+        if not timeline.is_complete(errand.number):
+            await asyncio.to_thread(timeline.whole_moment, errand)
+        return False
+
+    async def _open(self) -> Timeline:
+        if self._store is None:
+            return await self._open_live()
+        if self._timeline is None:
+            self._timeline = await asyncio.to_thread(_stored_timeline, self._store, self.options)
+            await self._open_resolver()
+        return self._timeline
+
+    async def _open_live(self) -> LiveTimeline:
+        if self._live is None:
+            self._live = await asyncio.to_thread(_live_timeline, self.options)
+            await self._open_resolver()
+        return self._live
+
+    async def _open_resolver(self) -> None:
+        if self._make_resolver is not None:
+            self.resolver = await asyncio.to_thread(self._make_resolver)
+
+    def _put(self, number: int, snapshot: Snapshot, histories: Histories) -> None:
+        self._shown, self.snapshot, self._histories = number, snapshot, histories
+
+
+# NumPy comes with these, whose import takes longer than the first paint may wait: they are called in threads.
+
+
+def _live_timeline(options: Options) -> LiveTimeline:
+    from netdash.ui.timeline import LiveTimeline
+
+    return LiveTimeline(options.max_flows)
+
+
+def _stored_timeline(store: SnapshotStore, options: Options) -> Timeline:
+    from netdash.ui.timeline import Timeline
+
+    return Timeline(store, options.max_flows)

@@ -39,6 +39,8 @@ _ASCII_FORMS: Final = str.maketrans(
         "▾": "v",
         "◂": "<",
         "±": "~",
+        "►": ">",
+        "−": "-",
     }
 )
 

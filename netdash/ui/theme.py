@@ -25,11 +25,13 @@ class Tone(StrEnum):
     BAD = "bad"
     ACCENT = "accent"
     EXITED = "exited"
+    MARK = "mark"
+    """What must not be overlooked: it alone has a background of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Styles for what widgets draw line by line. Tones set the foreground only; the others are laid over a line."""
+    """Styles for what widgets draw line by line. Tones but MARK set the foreground only; others lie over a line."""
 
     tones: Mapping[Tone, Style]
     header: Style
@@ -78,6 +80,7 @@ _COLOURS_256: Final = Palette(
             Tone.BAD: "bold #ff8787",
             Tone.ACCENT: "#5fd7ff",
             Tone.EXITED: "italic #8a8a8a",
+            Tone.MARK: "bold #121212 on #ffd75f",
         }
     ),
     header=Style.parse("bold #e4e4e4 on #303030"),
@@ -105,6 +108,7 @@ _LIGHT_256: Final = Palette(
             Tone.BAD: "bold #af0000",
             Tone.ACCENT: "#005f87",
             Tone.EXITED: "italic #767676",
+            Tone.MARK: "bold #ffffff on #af0000",
         }
     ),
     header=Style.parse("bold #121212 on #d0d0d0"),
@@ -133,6 +137,7 @@ _CONTRAST_256: Final = Palette(
             Tone.BAD: "bold #000000 on #ffff00",
             Tone.ACCENT: "bold #ffffff",
             Tone.EXITED: "italic #d0d0d0",
+            Tone.MARK: "bold #000000 on #ffff00",
         }
     ),
     header=Style.parse("bold #000000 on #ffffff"),
@@ -160,6 +165,7 @@ _COLOURS_16: Final = Palette(
             Tone.BAD: "bold red",
             Tone.ACCENT: "bold cyan",
             Tone.EXITED: "white",
+            Tone.MARK: "bold black on yellow",
         }
     ),
     header=Style.parse("bold"),
@@ -176,7 +182,7 @@ _COLOURS_16: Final = Palette(
 )
 
 _MONOCHROME: Final = Palette(
-    tones=_tones(dict.fromkeys(Tone, "default") | {Tone.BAD: "bold", Tone.ACCENT: "bold"}),
+    tones=_tones(dict.fromkeys(Tone, "default") | {Tone.BAD: "bold", Tone.ACCENT: "bold", Tone.MARK: "bold reverse"}),
     header=Style.parse("bold"),
     title=Style.parse("bold underline"),
     cursor=Style.parse("reverse"),

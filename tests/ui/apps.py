@@ -29,7 +29,7 @@ async def take(app: Dashboard, pilot: Pilot[int], *snapshots: Snapshot) -> None:
     source = app.source
     assert isinstance(source, FakeSource)
     source.give(*snapshots)
-    while app.state.snapshot is not snapshots[-1]:
+    while app.state.newest is not snapshots[-1]:
         await pilot.pause(0.005)
     await pilot.pause()
 

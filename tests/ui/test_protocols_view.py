@@ -314,7 +314,7 @@ async def test_hostile_names_are_drawn_as_text() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
         name = "[b]x[/b]\x1b[2J"
-        last = snapshot(1, interfaces=[interface(name)], counters={f"{name}.{name}": 2**70, "": 1, ".": 1})
+        last = snapshot(1, interfaces=[interface(name)], counters={f"{name}.{name}": 2**63, "": 1, ".": 1})
         await show(app, pilot, snapshot(0), last)
         assert "[b]x[/b]" in place(app)
         assert "[b]x[/b]" in "".join(lines(app, "#protocol-counters"))

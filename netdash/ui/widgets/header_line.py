@@ -10,6 +10,7 @@ from netdash.model.units import count
 from netdash.ui.state import DashboardState
 from netdash.ui.text import width_of
 from netdash.ui.theme import Palette, Tone
+from netdash.ui.time_text import gap_text, place_texts
 from netdash.ui.totals import headline_rates
 from netdash.ui.widgets.text_line import Part, TextLine
 
@@ -21,17 +22,20 @@ _FILTER_CELLS = 24
 class HeaderLine(TextLine):
     """Says what all figures of the screen are of."""
 
+    progress: float | None = None
+    """How far the way to another moment is, 0 to 1; None: there."""
+
     def line_style(self, palette: Palette) -> Style | None:
         """A bar across the screen."""
         return palette.header
 
     def draw(self, state: DashboardState, silent_seconds: int = 0) -> None:
-        """Draws the newest snapshot's headline; `silent_seconds`: how long none has come, 0 = all is well.
+        """Draws the headline of the snapshot that is shown; `silent_seconds`: how long none has come, 0 = all is well.
 
         What matters least is left out where there is no room: the interval, then how it is measured, then the time.
         """
         subject = self._subject(state)
-        marks = self._marks(state, silent_seconds)
+        marks = [*self._place(state, subject), *self._marks(state, silent_seconds)]
         extras = self._extras(state)
         while extras and _cells([*subject, *marks, *(part for _, part in extras)]) >= self.size.width:
             extras.remove(min(extras, key=lambda extra: extra[0]))
@@ -50,6 +54,20 @@ class HeaderLine(TextLine):
         parts.append((f"  ▲ {state.units.rate_per_second(rates.tx)}", Tone.TX))
         return parts
 
+    def _place(self, state: DashboardState, subject: list[Part]) -> list[Part]:
+        """Which moment this is, if it is not now; as long as there is room."""
+        texts = place_texts(state.player) if state.snapshot is not None else ()
+        if not texts:
+            return [(" PAUSED ", Tone.MARK)] if state.paused else []
+        room = self.size.width - _cells(subject)
+        marks: list[Part] = [(f" {next((t for t in texts if width_of(t) + 2 <= room), texts[-1])} ", Tone.MARK)]
+        gap = gap_text(state.player)
+        if gap:
+            marks.append((f" {gap} ", Tone.BAD))
+        if self.progress is not None:
+            marks.append((f" {self.progress:.0%} of the way ", Tone.WARN))
+        return marks
+
     def _marks(self, state: DashboardState, silent_seconds: int) -> list[Part]:
         """What must not be overlooked."""
         marks: list[Part] = []
@@ -63,8 +81,6 @@ class HeaderLine(TextLine):
 
             rx, tx = session_rates(state)
             marks.append((f" own SSH ▼{state.units.rate(rx)} ▲{state.units.rate(tx)} hidden ", Tone.WARN))
-        if state.paused:
-            marks.append((" PAUSED ", Tone.WARN))
         if state.lost_packets:
             marks.append((f" lost {count(state.lost_packets)} ", Tone.BAD))
         return marks
@@ -75,6 +91,10 @@ class HeaderLine(TextLine):
         if snapshot is None:
             return []
         mode = f" {snapshot.mode.flows}/{snapshot.mode.processes} "
+        if place_texts(state.player):
+            since = state.histories.since
+            told = "" if since is None else time.strftime(" totals since %H:%M:%S ", time.localtime(since))
+            return [(1, (mode, Tone.DIM)), (2, (told, Tone.DIM))]
         clock = time.strftime(" %H:%M:%S ", time.localtime(snapshot.time))
         return [(1, (mode, Tone.DIM)), (0, (f" {state.interval_seconds:g}s ", Tone.DIM)), (2, clock)]
 
