@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from netdash import __version__
 from netdash.errors import NetdashError, UsageError, keep_traceback
@@ -20,7 +20,10 @@ from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, VIEWS, Options
 from netdash.services import service_port
 from netdash.settings import KEY_PROFILES, THEMES, Settings, load_settings, settings_path
 
-Output = Literal["dashboard", "text", "json", "csv"]
+if TYPE_CHECKING:
+    from netdash.collector.process import CollectorProcess
+
+Output = Literal["dashboard", "text", "json", "csv", "none"]
 
 _MIN_FLOWS, _MAX_FLOWS = 1024, 1 << 20
 
@@ -35,6 +38,9 @@ payload.
   netdash -t --view flows -d 2     flows as text, every two seconds
   netdash -f 'port:443 rate>1M'    what matches; words: proc: pid: user: unit: container: host: net: port: sport: dport:
                                    proto: state: iface: rate> total>, text, /pattern/, not, or, ( )
+  netdash --log                    the dashboard, recording
+  netdash -q --log=web.netdash     records alone, until Ctrl+C
+  netdash -r web.netdash -t --from 14:00 --to 14:10
   netdash doctor                   what works here, what does not, why, and how to change it
 """
 
@@ -66,7 +72,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _run_doctor(given[1:])
     options, output = parse_arguments(arguments)
     if output == "dashboard" and _terminal_cannot_show_dashboard():
-        output = "text"
+        output = "text" if options.log_path is None else "none"
     if options.read_file is not None:
         return _run_file(options.read_file, arguments, options, output)
     if options.network_namespace is None:
@@ -78,6 +84,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Before the dashboard is imported: the collector loads what it needs at the same time, and never holds a terminal.
     collector = start_collector(options)
     _become_ordinary()
+    code = _run_live(collector, arguments, options, output)
+    return max(code, _tell_recording(collector, output))
+
+
+def _run_live(collector: CollectorProcess, arguments: Sequence[str] | None, options: Options, output: Output) -> int:
     if output == "dashboard":
         from netdash.sources.live import LiveSource
         from netdash.ui.run import run_dashboard
@@ -91,6 +102,18 @@ def _run(arguments: Sequence[str] | None) -> int:
     return run_output(LiveSource(collector), options, output)
 
 
+def _tell_recording(collector: CollectorProcess, output: Output) -> int:
+    """One line on the recording, if there was one; 1 where it failed and nobody saw that on a screen."""
+    from netdash.collector.process import read_closing
+
+    status = read_closing(collector)
+    if status is None:
+        return 0
+    line = sanitize(status.failure or status.closing or "", 1000)
+    print(f"netdash: {line}", file=sys.stdout if output == "none" and status.failure is None else sys.stderr)
+    return int(status.failure is not None and output != "dashboard")
+
+
 def _run_file(path: str, arguments: Sequence[str] | None, options: Options, output: Output) -> int:
     """Shows a file. It is opened with the privilege at hand and read without."""
     from netdash.sources.open_file import FileKind, open_file
@@ -99,7 +122,8 @@ def _run_file(path: str, arguments: Sequence[str] | None, options: Options, outp
     opened = open_file(path)
     _become_ordinary()
     if opened.kind is FileKind.RECORDING:
-        raise NetdashError(f"{opened.shown_path} is a recording, which this version of netdash does not read")
+        opened.file.close()  # before SQLite opens it: closing any descriptor drops the locks on a file
+        return _run_recording(path, arguments, options, output)
     from netdash.sources.capture.source import capture_source
 
     if output == "dashboard":
@@ -111,6 +135,26 @@ def _run_file(path: str, arguments: Sequence[str] | None, options: Options, outp
 
     source = capture_source(opened, options)
     return run_output(source, options, output, source.progress)
+
+
+def _run_recording(path: str, arguments: Sequence[str] | None, options: Options, output: Output) -> int:
+    from netdash.sources.recording import open_recording
+
+    recording = open_recording(path, options)
+    if output == "dashboard":
+        from netdash.ui.run import run_playback
+
+        options, _ = parse_arguments(arguments, load_settings(settings_path()))
+        try:
+            return run_playback(recording.store, recording.options(options), recording.start)
+        finally:
+            recording.store.close()
+    from netdash.sinks.headless import run_output
+
+    code = run_output(recording, recording.options(options), output, recording.progress)
+    for line in recording.complaints():
+        print(f"netdash: {line}", file=sys.stderr)
+    return code
 
 
 def _run_doctor(arguments: Sequence[str]) -> int:
@@ -130,18 +174,25 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
     Raises UsageError.
     """
     settings = settings or Settings()
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_args(with_log_names(sys.argv[1:] if arguments is None else arguments))
     if given.csv and given.view is None:
         raise UsageError(f"--csv writes one table: add --view {'|'.join(VIEWS)}")
     file_only = {"--from": given.from_moment, "--to": given.to_moment, "--local-net": given.local_net}
+    file_only["--follow"] = given.follow
     wrong = [name for name, value in file_only.items() if value] if given.read is None else []
     if wrong:
         raise UsageError(f"{wrong[0]} is for a file: add -r FILE")
+    if given.read is not None and given.log is not None:
+        raise UsageError("--log records the live system: leave it out with -r")
     if given.read is not None and given.netns is not None:
         raise UsageError("--netns is for the live system: leave it out with -r")
     output: Output = "json" if given.json else "csv" if given.csv else "text" if given.text else "dashboard"
+    if output == "dashboard" and given.quiet:
+        if given.log is None:
+            raise UsageError("--quiet writes nothing: add --log")
+        output = "none"
     if output == "dashboard" and given.count is not None:
-        output = "text"
+        output = "text" if given.log is None else "none"
     options = Options(
         interfaces=InterfaceSelection((*given.interfaces, *given.interface)),
         delay_seconds=given.delay,
@@ -153,6 +204,10 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
         read_file=given.read,
         from_moment=given.from_moment,
         to_moment=given.to_moment,
+        follow=given.follow,
+        log_path=given.log,
+        log_max_bytes=given.log_max_size,
+        log_max_age_seconds=given.log_max_age,
         local_nets=tuple(given.local_net),
         max_flows=given.max_flows,
         capture_filter=_capture_filter(given.capture_filter, given.read),
@@ -179,7 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("interfaces", nargs="*", metavar="INTERFACE", help="interfaces or patterns such as 'eth*' and '!docker0'")
     add("-i", "--interface", action="append", default=[], metavar="IF", help="same, repeatable")
-    add("-r", "--read", metavar="FILE", help="read a capture file (pcap, pcapng, also .gz) instead of the live system")
+    add("-r", "--read", metavar="FILE", help="read a capture file (pcap, pcapng, also .gz) or a recording instead")
     add(
         "--from",
         dest="from_moment",
@@ -187,6 +242,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of a file: from then on (14:00, 2026-11-22T14:00, '10m ago')",
     )
     add("--to", dest="to_moment", metavar="TIME", help="of a file: up to then")
+    add("--follow", action="store_true", help="of a recording that is being made: go on with what comes")
     add(
         "--local-net",
         type=_networks,
@@ -194,6 +250,22 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NET,...",
         help="capture file: what is local (default: as the file says, else who opened the connection)",
+    )
+    add(
+        "--log",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="record all activity, default: a dated file in the state directory; a FILE without / or . is an "
+        "INTERFACE, unless it is written --log=FILE",
+    )
+    add("--log-max-size", type=_size, default="1G", metavar="SIZE", help="of the file: the oldest goes first (1G)")
+    add(
+        "--log-max-age",
+        type=_age,
+        default="30d",
+        metavar="AGE",
+        help="of what is recorded: 12h, 30d (30d); sums of minutes stay 400 days",
     )
     add("-d", "--delay", type=_delay, default=1.0, metavar="SECONDS", help="interval, 0.1 to 3600 (default 1)")
     add("-c", "--count", type=_count, metavar="N", help="headless: stop after N intervals")
@@ -207,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     outputs.add_argument("-t", "--text", action="store_true", help="plain text to stdout")
     outputs.add_argument("--json", action="store_true", help="JSON Lines to stdout")
     outputs.add_argument("--csv", action="store_true", help="CSV to stdout, of one --view")
+    outputs.add_argument("-q", "--quiet", action="store_true", help="with --log: no output but one line at the end")
     add("--view", choices=VIEWS, help="headless: this table alone")
     add(
         "--max-flows",
@@ -269,6 +342,54 @@ def _networks(text: str) -> list[str]:
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"'{sanitize(net, 64)}' is no network such as 10.0.0.0/8") from error
     return nets
+
+
+def with_log_names(arguments: Sequence[str]) -> list[str]:
+    """The arguments with each `--log FILE` as `--log=FILE`, and a `--log` without a FILE as `--log=`.
+
+    A FILE has a / or a . in it and is no interface; so `netdash --log eth0` records eth0, not into a file "eth0".
+    """
+    every, words = list(arguments), list[str]()
+    interfaces = {name for _, name in socket.if_nameindex()} if "--log" in every else set()
+    position = 0
+    while position < len(every):
+        word = every[position]
+        position += 1
+        if word == "--":
+            return [*words, word, *every[position:]]
+        if word != "--log":
+            words.append(word)
+            continue
+        following = every[position] if position < len(every) else "-"
+        if not following.startswith("-") and ("/" in following or "." in following) and following not in interfaces:
+            words.append(f"--log={following}")
+            position += 1
+        else:
+            words.append("--log=")
+    return words
+
+
+def _size(text: str) -> int:
+    """ "500M", "2G", "1.5G": multiples of 1000."""
+    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "")
+    try:
+        size = float(number) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}[unit]
+    except (ValueError, KeyError):
+        size = -1.0
+    if not 10**6 <= size <= 10**15:
+        raise argparse.ArgumentTypeError(f"'{sanitize(text, 32)}' is no size such as 500M or 2G, from 1M on")
+    return int(size)
+
+
+def _age(text: str) -> float:
+    """ "12h", "30d", "2w" in seconds."""
+    try:
+        age = float(text[:-1]) * {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}[text[-1:].lower()]
+    except (ValueError, KeyError):
+        age = -1.0
+    if not 60 <= age <= 10**10:
+        raise argparse.ArgumentTypeError(f"'{sanitize(text, 32)}' is no age such as 12h or 30d, from 1m on")
+    return age
 
 
 def _whole_number(text: str, lowest: int, highest: int) -> int:

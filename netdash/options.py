@@ -35,6 +35,12 @@ class Options:
     from_moment: str | None = None
     """Of a file: what is before is left out; as `netdash.model.moments` reads it."""
     to_moment: str | None = None
+    follow: bool = False
+    """Of a recording that is being made: what comes is shown too."""
+    log_path: str | None = None
+    """A recording from the start on; "" = a dated file; None = none before it is asked for."""
+    log_max_bytes: int = 10**9
+    log_max_age_seconds: float = 30 * 86_400.0
     local_nets: tuple[str, ...] = ()
     """Networks whose addresses are local in a capture file; checked."""
     max_flows: int = 131_072

@@ -17,10 +17,12 @@ from netdash.collector.messages import (
     decode_header,
     encode_delivery,
     encode_frame,
+    encode_status,
 )
 from netdash.model.codec import encode_snapshot
 from netdash.model.merge import merge
 from netdash.model.packets import PacketDelivery, join_deliveries
+from netdash.model.recording_status import RecordingStatus
 from netdash.model.snapshot import Snapshot
 
 _READ_BYTES: Final = 1 << 16
@@ -42,6 +44,8 @@ class SnapshotChannel:
         self._outgoing = memoryview(b"")
         self._pending: Snapshot | None = None
         self._packets: PacketDelivery | None = None
+        self._status: RecordingStatus | None = None
+        """Not sent yet; goes out before the next snapshot."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -56,6 +60,12 @@ class SnapshotChannel:
     def send_packets(self, delivery: PacketDelivery) -> None:
         """Hands over watched packets; while the reader is busy, at most a second's of them wait."""
         self._packets = delivery if self._packets is None else join_deliveries(self._packets, delivery)
+        if self._idle.is_set():
+            self._next()
+
+    def tell(self, status: RecordingStatus) -> None:
+        """Hands over how the recording stands; the newest counts."""
+        self._status = status
         if self._idle.is_set():
             self._next()
 
@@ -76,10 +86,15 @@ class SnapshotChannel:
             self._idle.set()
 
     def _next(self) -> None:
-        if self._pending is not None and not self._closed:
+        if self._closed:
+            return
+        if self._status is not None:
+            status, self._status = self._status, None
+            self._start(encode_frame(Kind.RECORDING, encode_status(status)))
+        elif self._pending is not None:
             pending, self._pending = self._pending, None
             self._start(encode_frame(Kind.SNAPSHOT, encode_snapshot(pending)))
-        elif self._packets is not None and not self._closed:
+        elif self._packets is not None:
             packets, self._packets = self._packets, None
             self._start(encode_delivery(packets))
 

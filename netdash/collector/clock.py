@@ -19,6 +19,11 @@ class IntervalClock:
         self._ticks = 0
         self._changed = asyncio.Event()
 
+    @property
+    def seconds(self) -> float:
+        """The interval."""
+        return self._seconds
+
     def set_interval(self, seconds: float) -> None:
         """Another interval, from now on."""
         self._seconds = seconds

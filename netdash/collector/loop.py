@@ -10,10 +10,12 @@ from collections.abc import Callable
 from netdash.collector.channel import SnapshotChannel
 from netdash.collector.clock import IntervalClock
 from netdash.collector.layers import Layers
-from netdash.collector.messages import Command, Kind, SetInterval, Stop, WatchPackets
+from netdash.collector.messages import Command, Kind, SetInterval, SetRecording, Stop, WatchPackets
 from netdash.collector.packet_watcher import PacketWatcher
 from netdash.collector.poller import Collector
+from netdash.collector.recorder import Recorder, start_in_thread
 from netdash.kernel.capture_filter import compile_capture_filter
+from netdash.model.recording_status import RecordingStatus
 from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, Options
 
 
@@ -22,11 +24,12 @@ async def collect(
     connection: socket.socket,
     refused: frozenset[str] = frozenset(),
     on_open: Callable[[Layers], None] = lambda _: None,
+    on_close: Callable[[RecordingStatus], None] = lambda _: None,
 ) -> None:
     """Runs until a `Stop` command (then a last snapshot goes out) or until the other end is closed.
 
     `on_open` is called once, when everything that needs privilege is open and no other thread has been started. Raises
-    NetdashError when nothing can be collected.
+    NetdashError when nothing can be collected. `on_close` is told how a recording ended.
     """
     # Before the readers are opened: the first rates come one interval after the start, not after the start-up.
     expression = options.capture_filter
@@ -34,13 +37,19 @@ async def collect(
     clock = IntervalClock(options.delay_seconds)
     collector = await Collector.open(options.interfaces, options.max_flows, refused, capture)
     on_open(collector.layers)
+    recorder = Recorder(options)
     stopping, gone = asyncio.Event(), asyncio.Event()
+    switching, switches = asyncio.Lock(), set[asyncio.Task[None]]()
 
     def obey(command: Command) -> None:
         if isinstance(command, SetInterval):
             clock.set_interval(_clamped(command.seconds))
         elif isinstance(command, WatchPackets):
             watcher.ask(command.number, command.watch)
+        elif isinstance(command, SetRecording):
+            task = asyncio.create_task(switch_recording(command.on))
+            switches.add(task)
+            task.add_done_callback(switches.discard)
         elif isinstance(command, Stop):
             stopping.set()
             clock.wake()
@@ -49,8 +58,22 @@ async def collect(
         gone.set()
         clock.wake()
 
+    def tell_recording() -> None:
+        if recorder.status is not None:
+            channel.tell(recorder.status)
+
+    async def switch_recording(on: bool) -> None:
+        async with switching:
+            if on and not recorder.active:
+                await start_in_thread(recorder, clock.seconds)
+            elif not on:
+                await recorder.stop()
+            tell_recording()
+
     async def take_snapshot() -> None:
         snapshot = await collector.snapshot()
+        recorder.add(snapshot, collector.device_counters())
+        tell_recording()
         channel.send(snapshot)
         watcher.refresh(snapshot)
 
@@ -58,12 +81,18 @@ async def collect(
     watcher = PacketWatcher(collector.layers.counter, channel.send_packets)
     watching = asyncio.create_task(watcher.run())
     try:
+        if options.log_path is not None:
+            recorder.start(options.delay_seconds)
         await take_snapshot()
         while not (stopping.is_set() or gone.is_set()):
             if await clock.tick():
                 await take_snapshot()
-        if not gone.is_set():
+        if recorder.active or not gone.is_set():
             await take_snapshot()
+        await asyncio.gather(*switches)
+        if (status := await recorder.stop()) is not None:
+            on_close(status)
+        if not gone.is_set():
             await channel.finish(Kind.END)
     finally:
         watching.cancel()

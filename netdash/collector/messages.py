@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from netdash.model.packets import PacketDelivery, PacketWatch
+from netdash.model.recording_status import RecordingStatus
 
 _HEADER: Final = struct.Struct("<IB")
 HEADER_BYTES: Final = _HEADER.size
@@ -34,6 +35,8 @@ class Kind(IntEnum):
     """An encoded command, towards the collector."""
     PACKETS = 5
     """An encoded packet delivery (netdash.model.packets)."""
+    RECORDING = 6
+    """An encoded RecordingStatus."""
 
 
 class FrameError(ValueError):
@@ -75,11 +78,18 @@ class WatchPackets(msgspec.Struct, frozen=True, tag=True):
     watch: PacketWatch | None
 
 
-Command = SetInterval | Stop | WatchPackets
+class SetRecording(msgspec.Struct, frozen=True, tag=True):
+    """Starts a recording, or ends it."""
+
+    on: bool
+
+
+Command = SetInterval | Stop | WatchPackets | SetRecording
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DELIVERIES: Final = msgspec.msgpack.Decoder(PacketDelivery)
 _DECODER: Final = msgspec.msgpack.Decoder(Command)
+_STATUS_DECODER: Final = msgspec.msgpack.Decoder(RecordingStatus)
 
 
 def encode_command(command: Command) -> bytes:
@@ -107,3 +117,16 @@ def decode_delivery(body: bytes) -> PacketDelivery:
         return _DELIVERIES.decode(body)
     except (msgspec.DecodeError, ValueError) as error:
         raise FrameError(f"not a packet delivery: {error}") from error
+
+
+def encode_status(status: RecordingStatus) -> bytes:
+    """The body of a frame, and what goes through the closing pipe."""
+    return _ENCODER.encode(status)
+
+
+def decode_status(body: bytes) -> RecordingStatus:
+    """The inverse. Raises FrameError."""
+    try:
+        return _STATUS_DECODER.decode(body)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise FrameError(f"not a status: {error}") from error

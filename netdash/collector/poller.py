@@ -135,6 +135,10 @@ class Collector:
         instant, raw = await self._count()
         return self._assemble(instant, raw)
 
+    def device_counters(self) -> dict[str, DeviceCounters]:
+        """The interfaces' own counters at the last snapshot, by name."""
+        return self.last.devices if self.last is not None else {}
+
     async def close(self) -> None:
         """Closes every reader."""
         if self.events is not None:

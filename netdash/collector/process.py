@@ -14,9 +14,12 @@ from netdash.options import Options
 
 if TYPE_CHECKING:
     from netdash.collector.layers import Layers
+    from netdash.model.recording_status import RecordingStatus
 
 REFUSE_VARIABLE: Final = "NETDASH_REFUSE"
 """Layers not to be tried, by commas ("ebpf,ring"): how the tests run each lower layer."""
+
+_MAX_CLOSING_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +29,43 @@ class CollectorProcess:
     pid: int
     connection: socket.socket
     """This end of the socket pair; frames of netdash.collector.messages."""
+    closing: int
+    """Pipe with the collector's last words, how a recording ended; see `read_closing`."""
 
 
 def start_collector(options: Options) -> CollectorProcess:
     """Forks the collector. To be called while this process has one thread and has not imported the dashboard."""
     ours, theirs = socket.socketpair()
+    closing, told = os.pipe()
     parent = os.getpid()
     pid = os.fork()
     if pid:
         theirs.close()
-        return CollectorProcess(pid, ours)
+        os.close(told)
+        return CollectorProcess(pid, ours, closing)
     status = 1
     try:
         ours.close()
-        status = _child(options, theirs, parent)
+        os.close(closing)
+        status = _child(options, theirs, told, parent)
     finally:
         # Not sys.exit: the parent's cleanup handlers and buffers are not this process's to run.
         os._exit(status)
 
 
-def _child(options: Options, connection: socket.socket, parent: int) -> int:
+def read_closing(collector: CollectorProcess) -> RecordingStatus | None:
+    """How a recording ended, once the collector has; None where there was none. To be called once."""
+    from netdash.collector.messages import FrameError, decode_status
+
+    with os.fdopen(collector.closing, "rb") as pipe:
+        data = pipe.read(_MAX_CLOSING_BYTES)
+    try:
+        return decode_status(data)
+    except FrameError:
+        return None
+
+
+def _child(options: Options, connection: socket.socket, told: int, parent: int) -> int:
     from netdash.kernel.capabilities import set_parent_death_signal
 
     # A session of its own: the terminal's Ctrl+C, Ctrl+Z and hang-up are for the dashboard to handle.
@@ -56,7 +76,10 @@ def _child(options: Options, connection: socket.socket, parent: int) -> int:
     if os.getppid() != parent:
         return 1
     _detach_output()
-    from netdash.collector.messages import Kind, encode_frame
+    from netdash.collector.messages import Kind, encode_frame, encode_status
+
+    def tell_closing(status: RecordingStatus) -> None:
+        os.write(told, encode_status(status))
 
     try:
         if options.network_namespace is not None:
@@ -65,7 +88,7 @@ def _child(options: Options, connection: socket.socket, parent: int) -> int:
             enter_network_namespace(options.network_namespace)
         from netdash.collector.loop import collect
 
-        asyncio.run(collect(options, connection, _refused(), _drop_privileges))
+        asyncio.run(collect(options, connection, _refused(), _drop_privileges, tell_closing))
     except NetdashError as error:
         connection.setblocking(True)
         connection.sendall(encode_frame(Kind.FAILURE, str(error).encode()))

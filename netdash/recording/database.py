@@ -58,7 +58,7 @@ def open_for_writing(path: str) -> WritableFile:
         new = os.fstat(lock).st_size == 0
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         _prepare(connection, path, new)
-    except (OSError, sqlite3.Error, NetdashError) as error:
+    except (OSError, sqlite3.Error, UnicodeError, NetdashError) as error:
         if connection is not None:
             connection.close()
         os.close(lock)
@@ -77,7 +77,7 @@ def open_for_reading(path: str) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, UnicodeError) as error:
         raise RecordingError(f"cannot read {shown(path)}: {reason(error)}") from error
     return connection
 
@@ -100,8 +100,10 @@ def check_version(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def reason(error: OSError | sqlite3.Error) -> str:
-    """Why, and what helps, in a few words."""
+def reason(error: Exception) -> str:
+    """Why SQLite or the system refused, and what helps, in a few words."""
+    if isinstance(error, UnicodeError):
+        return "the file is damaged"  # so much that SQLite's message about it is no text
     if isinstance(error, OSError):
         return error.strerror or str(error)
     text = sanitize(str(error), 100)
@@ -151,22 +153,21 @@ def _prepare(connection: sqlite3.Connection, path: str, new: bool) -> None:
             )
 
 
+def has_log(path: str) -> bool:
+    """Whether somebody writes the file, or did not come to the end of it: SQLite's log lies beside it."""
+    return Path(f"{path}-wal").exists()
+
+
 def _connect_read_only(path: str) -> sqlite3.Connection:
     os.stat(path)
     address = f"file:{quote(os.path.abspath(path))}?mode=ro"
+    if not has_log(path):
+        # The file alone is all there is; without this SQLite would leave files beside it that it cannot remove again.
+        address += "&immutable=1"
     connection = sqlite3.connect(
         address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    try:
-        _limit(connection)
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        connection.close()
-        if Path(f"{path}-wal").exists():
-            raise
-        # Nobody writes it, and the folder takes no file for shared memory: the file alone is all there is.
-        connection = sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
-        _limit(connection)
+    _limit(connection)
     return connection
 
 

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.model.snapshot import Process, Snapshot
-from netdash.model.tables import FLOW_ROW, SOCKET_ROW
+from netdash.model.tables import FLOW_ROW, SOCKET_ROW, STATION_ROW
 from netdash.recording.defaults import to_model
 from netdash.recording.layout import Columns, columns_of, convert, dtype_of
 from netdash.recording.numbers_apart import Number, Outline, put_together, take_apart
 from netdash.recording.planes import DamagedError
 from netdash.recording.table_change import TableChange, TableReader
-from netdash.recording.table_writer import Guess, TableWriter
+from netdash.recording.table_writer import Guess, RowKey, TableWriter
 
 KEY_FRAMES: Final = 60
 """Every so many frames, one is whole."""
@@ -44,7 +44,7 @@ _NOW: Final = {name: Guess(last=True) for name in ("rtt_us", "retransmits")}
 _ETHERNET_IP_TCP: Final = 66
 """Bytes of headers of an ordinary packet: Ethernet, IPv4, TCP with time stamps."""
 
-_GUESSES: Final = {
+_GUESSES: Final[dict[str, dict[str, Guess]]] = {
     "flows": {
         f"{way}_bytes": Guess(others={f"{way}_payload": 1, f"{way}_packets": _ETHERNET_IP_TCP}) for way in ("rx", "tx")
     }
@@ -56,13 +56,31 @@ _GUESSES: Final = {
     }
     | {"delivery_rate_bytes": Guess(last=True)}
     | _NOW,
+    "stations": {},
 }
-_TABLES: Final = {"flows": (FLOW_ROW, "id"), "sockets": (SOCKET_ROW, "cookie")}
+
+
+def _station_keys(rows: NDArray[np.void]) -> NDArray[np.uint64]:
+    """The MAC address in the lower 48 bits, the interface above."""
+    mac = np.zeros((len(rows), 8), np.uint8)
+    mac[:, :6] = rows["mac"]
+    keys: NDArray[np.uint64] = mac.view("<u8").reshape(-1) | rows["ifindex"].astype(np.uint64) << np.uint64(48)
+    return keys
+
+
+_TABLES: Final[dict[str, tuple[np.dtype[np.void], RowKey]]] = {
+    "flows": (FLOW_ROW, lambda rows: rows["id"]),
+    "sockets": (SOCKET_ROW, lambda rows: rows["cookie"]),
+    "stations": (STATION_ROW, _station_keys),
+}
 """The long tables of a snapshot and what names a row in each."""
 
 _MAIN_TABLES: Final = tuple(name for name in _TABLES if name != "sockets")
-_FACTS: Final = ("pid", "start_ticks", "start", "name", "command", "user", "unit", "container")
-_FIGURES: Final = tuple(f.name for f in fields(Process) if f.name not in _FACTS)
+_FIGURES: Final = tuple(
+    f.name for f in fields(Process) if f.name.startswith(("rx_", "tx_")) or f.name in ("connections", "exited")
+)
+_FACTS: Final = tuple(f.name for f in fields(Process) if f.name not in _FIGURES)
+"""What of a process seldom changes."""
 _OWN_WAY: Final = {"time", "monotonic_ns", "interval", "processes", *_TABLES}
 _REST: Final = tuple(f.name for f in fields(Snapshot) if f.name not in _OWN_WAY)
 
@@ -75,7 +93,7 @@ T = TypeVar("T")
 class ProcessesChange(msgspec.Struct, frozen=True, array_like=True):
     """The processes of a frame."""
 
-    new: list[dict[str, str | int | float | None]]
+    new: list[dict[str, object]]
     """Facts of processes not known since the key frame."""
     order: list[int] | None
     """Which of the known ones, by order of appearance; None: the same as in the frame before."""
@@ -164,7 +182,7 @@ class FrameWriter:
         self._processes, self._process_order = {}, []
 
     def _encode_processes(self, processes: tuple[Process, ...]) -> ProcessesChange:
-        new: list[dict[str, str | int | float | None]] = []
+        new: list[dict[str, object]] = []
         order = []
         for process in processes:
             facts = tuple(getattr(process, name) for name in _FACTS)
@@ -200,7 +218,7 @@ class FrameReader:
         self._frame: Frame | None = None
         self._outline: Outline = None
         self._numbers: list[Number] = []
-        self._processes: list[dict[str, str | int | float | None]] = []
+        self._processes: list[dict[str, object]] = []
         self._process_order: list[int] = []
         self._sockets_are_older = False
 
@@ -250,7 +268,7 @@ class FrameReader:
             snapshot = replace(snapshot, health=replace(snapshot.health, notes=notes))
         return snapshot
 
-    def _process_rows(self, figures: dict[str, list[Number]]) -> list[dict[str, str | Number]]:
+    def _process_rows(self, figures: dict[str, list[Number]]) -> list[dict[str, object]]:
         if any(not 0 <= place < len(self._processes) for place in self._process_order):
             raise DamagedError("a process that is not known")
         if any(len(column) != len(self._process_order) for column in figures.values()):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
-from netdash.recording.database import RecordingError, open_for_reading, reason, shown
+from netdash.recording.database import RecordingError, has_log, open_for_reading, reason, shown
 from netdash.recording.frames import FrameReader, Layout
 from netdash.recording.layout import parse_layout
 from netdash.recording.planes import DamagedError
@@ -60,6 +60,7 @@ class RecordingStore:
     def __init__(self, path: str) -> None:
         """Opens it. Raises RecordingError."""
         self.path = path
+        self._with_log = has_log(path)
         self._connection = open_for_reading(path)
         self._moments = np.zeros(0, _MOMENT)
         self._dropped = 0
@@ -100,6 +101,8 @@ class RecordingStore:
 
     def timetable(self) -> Timetable:
         """What is recorded now. Raises RecordingError."""
+        if not self._with_log and has_log(self.path):
+            self._reopen()
         with self._told():
             version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
             if version != self._version:
@@ -118,9 +121,13 @@ class RecordingStore:
             if position.failed is not None:
                 raise DamagedError(position.failed)
             return position.reader.snapshot()
-        except (DamagedError, sqlite3.Error, OverflowError) as error:
-            why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
-            raise SnapshotGoneError(f"a moment of {shown(self.path)} cannot be read: {sanitize(why, 200)}") from error
+        except (DamagedError, sqlite3.Error, UnicodeError, OverflowError) as error:
+            raise SnapshotGoneError(f"a moment of {shown(self.path)} cannot be read: {_why(error)}") from error
+
+    def _reopen(self) -> None:
+        """Somebody goes on with a file that nobody wrote when it was opened."""
+        self._connection.close()
+        self._connection, self._with_log, self._version = open_for_reading(self.path), True, -1
 
     def _advance(self, moment: int) -> _Position:
         """Reads up to `moment`, from its key frame or from where the last call came to."""
@@ -147,8 +154,8 @@ class RecordingStore:
                 position.last = number
             if position.last != moment:
                 raise DamagedError("a frame is missing")
-        except (DamagedError, sqlite3.Error) as error:
-            position.failed = str(error)
+        except (DamagedError, sqlite3.Error, UnicodeError) as error:
+            position.failed = _why(error)
         self._position = position
         return position
 
@@ -190,9 +197,8 @@ class RecordingStore:
         try:
             while batch := rows.fetchmany(_BATCH):
                 parts.append(np.array([_moment(row) for row in batch], _MOMENT))
-        except (sqlite3.DatabaseError, DamagedError, OverflowError) as error:
-            why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
-            self.damage = f"{shown(self.path)} is damaged: what comes after the damage is not shown ({why})"
+        except (sqlite3.DatabaseError, DamagedError, UnicodeError, OverflowError) as error:
+            self.damage = f"{shown(self.path)} is damaged: what comes after the damage is not shown ({_why(error)})"
         return np.concatenate([np.zeros(0, _MOMENT), *parts])
 
     @contextmanager
@@ -200,8 +206,13 @@ class RecordingStore:
         try:
             yield
         except (sqlite3.Error, DamagedError, ValueError, TypeError, OverflowError) as error:
-            why = reason(error) if isinstance(error, sqlite3.Error) else "it is damaged"
-            raise RecordingError(f"cannot read {shown(self.path)}: {why}") from error
+            raise RecordingError(f"cannot read {shown(self.path)}: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, (sqlite3.Error, UnicodeError)):
+        return reason(error)
+    return sanitize(str(error), 200)
 
 
 def _moment(row: tuple[object, ...]) -> tuple[int, float, int, float, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from netdash.recording.table_change import (
     words_of,
 )
 
+RowKey: TypeAlias = Callable[[NDArray[np.void]], NDArray[np.uint64]]
+"""For each row of a table a number that is its own, in every frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guess:
@@ -32,8 +36,8 @@ class Guess:
 class TableWriter:
     """Knows the rows since the key frame."""
 
-    def __init__(self, dtype: np.dtype[np.void], key: str, guesses: Mapping[str, Guess]) -> None:
-        """`key`: the column that names a row for good."""
+    def __init__(self, dtype: np.dtype[np.void], key: RowKey, guesses: Mapping[str, Guess]) -> None:
+        """`key`: what names a row for good."""
         names = dtype.names or ()
         self._key = key
         self._known = KnownRows(dtype)
@@ -60,13 +64,13 @@ class TableWriter:
 
     def encode(self, table: NDArray[np.void]) -> TableChange:
         """What the frame has to hold for `table`."""
-        known, keys = self._known, table[self._key]
+        known, keys = self._known, self._key(table)
         ambiguous = len(np.unique(keys)) != len(keys)
         if ambiguous:  # a key that stands twice names no row
             self.forget()
             places = np.full(len(table), -1, np.intp)
         else:
-            places = lookup(known.rows[self._key], keys)
+            places = lookup(self._key(known.rows), keys)
         new = np.flatnonzero(places < 0)
         places[new] = known.size + np.arange(len(new))
         known.append(len(new))

@@ -235,5 +235,5 @@ class RecordingWriter:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             raise RecordingError(f"cannot record to {shown(self.path)}: {reason(error)}") from error

@@ -20,7 +20,7 @@ from netdash.sources.source import SnapshotSource
 def run_output(
     source: SnapshotSource,
     options: Options,
-    output: Literal["text", "json", "csv"],
+    output: Literal["text", "json", "csv", "none"],
     progress: Callable[[], float] | None = None,
 ) -> int:
     """Writes to stdout until `options.count`, a signal or the reader's end. Returns the exit code.
@@ -35,7 +35,7 @@ def run_output(
 async def _run(
     source: SnapshotSource,
     options: Options,
-    output: Literal["text", "json", "csv"],
+    output: Literal["text", "json", "csv", "none"],
     progress: Callable[[], float] | None,
 ) -> int:
     chosen = options.row_filter
@@ -49,7 +49,7 @@ async def _run(
         await source.close()
 
 
-def _sink(options: Options, output: Literal["text", "json", "csv"], resolver: Resolver) -> Sink:
+def _sink(options: Options, output: Literal["text", "json", "csv", "none"], resolver: Resolver) -> Sink:
     chosen = options.row_filter
     rows = None if chosen is None else RowFilter(chosen, options.units.bits, resolver)
     if output == "json":
@@ -61,6 +61,10 @@ def _sink(options: Options, output: Literal["text", "json", "csv"], resolver: Re
 
         assert options.view is not None
         return CsvSink(sys.stdout, options.view, rows)
+    if output == "none":
+        from netdash.sinks.silent import SilentSink
+
+        return SilentSink(sys.stdout)
     from netdash.sinks.text import TextSink
 
     return TextSink(sys.stdout, options, resolver, rows)

@@ -14,14 +14,17 @@ from netdash.collector.messages import (
     FrameError,
     Kind,
     SetInterval,
+    SetRecording,
     Stop,
     WatchPackets,
     decode_delivery,
     decode_header,
+    decode_status,
     encode_command,
 )
 from netdash.collector.process import CollectorProcess
 from netdash.model.packets import PacketDelivery, PacketWatch, join_deliveries
+from netdash.model.recording_status import RecordingStatus
 from netdash.model.sanitize import sanitize
 from netdash.sources.source import SourceEndedError
 
@@ -38,6 +41,8 @@ class LiveSource:
         self._collector = collector
         self._writer: asyncio.StreamWriter | None = None
         self._reaped: int | None = None
+        self.recording: RecordingStatus | None = None
+        """How a recording stands; None before the first."""
         self._unsent: list[Command] = []
         """Commands from before the connection was opened."""
         self._watch_number = 0
@@ -86,6 +91,9 @@ class LiveSource:
                 body = await reader.readexactly(length)
                 if kind is Kind.END:
                     return
+                if kind is Kind.RECORDING:
+                    self.recording = decode_status(body)
+                    continue
                 if kind is Kind.FAILURE:
                     raise SourceEndedError(sanitize(body.decode(errors="replace")))
                 if kind is Kind.PACKETS:
@@ -105,6 +113,10 @@ class LiveSource:
     async def set_interval(self, seconds: float) -> None:
         """Another interval, from the next snapshot on."""
         await self._send(SetInterval(seconds))
+
+    async def set_recording(self, on: bool) -> None:
+        """Starts or ends a recording; `recording` tells how that went."""
+        await self._send(SetRecording(on))
 
     async def stop(self) -> None:
         """The last interval comes as one more snapshot, then `snapshots` ends."""

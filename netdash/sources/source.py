@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from netdash.errors import NetdashError
 
@@ -11,11 +11,24 @@ if TYPE_CHECKING:
     from netdash.model.packets import PacketDelivery, PacketWatch
 
     # The first paint does not wait for NumPy, which the tables are made of.
+    from netdash.model.recording_status import RecordingStatus
     from netdash.model.snapshot import Snapshot
 
 
 class SourceEndedError(NetdashError):
     """The source cannot deliver any more; the message says why."""
+
+
+@runtime_checkable
+class RecordingSnapshots(Protocol):
+    """A source that can record what it delivers."""
+
+    @property
+    def recording(self) -> RecordingStatus | None:
+        """How a recording stands; None before the first."""
+
+    async def set_recording(self, on: bool) -> None:
+        """Begins or ends a recording; `recording` tells how that went."""
 
 
 class SnapshotSource(Protocol):

@@ -18,10 +18,11 @@ from textual.screen import Screen
 from netdash.errors import NetdashError
 from netdash.options import Options
 from netdash.settings import KEY_PROFILES, THEMES, save_settings, settings_path
+from netdash.sources.source import RecordingSnapshots
 from netdash.ui.driver import DashboardDriver
 from netdash.ui.key_profiles import PROFILES
 from netdash.ui.keymap import DASHBOARD_KEYS, TIME_KEYS, Keymap
-from netdash.ui.messages import IntervalWanted, SnapshotTaken
+from netdash.ui.messages import IntervalWanted, RecordingChanged, RecordingWanted, SnapshotTaken
 from netdash.ui.screen import MainScreen
 from netdash.ui.state import DashboardState, Resolver
 from netdash.ui.terminal import is_hung_up
@@ -126,6 +127,7 @@ class Dashboard(TimeTravelApp):
         try:
             async for snapshot in self.source.snapshots():
                 gone = await self.state.advance(snapshot)
+                self._take_recording_status()
                 self._last_taken = time.monotonic()
                 self.post_message(SnapshotTaken(gone))
         except NetdashError as error:
@@ -149,6 +151,22 @@ class Dashboard(TimeTravelApp):
             self.failure = str(error)
             self.exit(error.exit_code)
 
+    def _take_recording_status(self) -> None:
+        if not isinstance(self.source, RecordingSnapshots):
+            return
+        before, now = self.state.recording, self.source.recording
+        self.state.recording = now
+        if now is None or (before is not None and before.active == now.active):
+            return
+        if now.active:
+            self.post_message(RecordingChanged(f"recording to {now.path}"))
+        elif now.closing is not None:
+            self.post_message(RecordingChanged(now.closing))
+
+    @on(RecordingChanged)
+    def _on_recording_changed(self, message: RecordingChanged) -> None:
+        self.main_screen.tell(message.text)
+
     @on(SnapshotTaken)
     def _on_snapshot_taken(self, message: SnapshotTaken) -> None:
         if message.gone:
@@ -171,6 +189,13 @@ class Dashboard(TimeTravelApp):
         limit = _SILENT_INTERVALS * self.state.interval_seconds
         if self.state.newest is not None and silent > max(limit, _SILENT_INTERVALS):
             self.main_screen.tell_silence(int(silent))
+
+    @on(RecordingWanted)
+    async def _on_recording_wanted(self, message: RecordingWanted) -> None:
+        if not isinstance(self.source, RecordingSnapshots):
+            self.main_screen.tell("only the live system can be recorded")
+            return
+        await self.source.set_recording(message.on)
 
     @on(IntervalWanted)
     async def _on_interval_wanted(self, message: IntervalWanted) -> None:

@@ -117,6 +117,7 @@ DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("dashboard.pause", "space", "app.pause", "pause", "Pause, while counting goes on; again: go on"),
     KeyBinding("dashboard.filter", "slash", "filter", "", "Filter: show only the rows that match; Esc clears"),
     KeyBinding("dashboard.capture", "f", "capture_filter", "", "Capture filter: which packets are counted at all"),
+    KeyBinding("dashboard.record", "l", "toggle_recording", "", "Start a recording of all activity, or end it"),
     KeyBinding("dashboard.back", "escape", "back", "", "Back: close the notes, then one step up"),
     KeyBinding("dashboard.bits", "u", "toggle_bits", "bits/bytes", "Rates in bits or bytes per second"),
     KeyBinding("dashboard.iec", "U", "toggle_iec", "", "Prefixes of 1000 (k, M, G) or 1024 (Ki, Mi, Gi)"),

@@ -14,6 +14,22 @@ class SnapshotTaken(Message):
         self.gone = gone
 
 
+class RecordingWanted(Message):
+    """The user wants a recording to begin or to end."""
+
+    def __init__(self, on: bool) -> None:
+        super().__init__()
+        self.on = on
+
+
+class RecordingChanged(Message):
+    """A recording has begun or ended; `text` says so."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
 class IntervalWanted(Message):
     """The user wants another interval between snapshots."""
 

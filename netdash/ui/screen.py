@@ -14,7 +14,7 @@ from textual.timer import Timer
 
 from netdash.ui.help import HelpScreen
 from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, bindings
-from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted
+from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted, RecordingWanted
 from netdash.ui.registry import VIEWS
 from netdash.ui.state import DashboardState, Scope
 from netdash.ui.view import View
@@ -213,7 +213,9 @@ class MainScreen(Screen[None]):
         if snapshot is None:
             return ()
         lost = ("packets were lost: figures are too low",) if self._state.lost_packets else ()
-        return (*lost, *self._state.options.settings.problems, *snapshot.health.notes)
+        recording = self._state.recording
+        ended = (f"recording: {recording.failure}",) if recording is not None and recording.failure else ()
+        return (*lost, *ended, *self._state.options.settings.problems, *snapshot.health.notes)
 
     def tell(self, text: str) -> None:
         """Shows a notice in the key line for some seconds."""
@@ -262,6 +264,11 @@ class MainScreen(Screen[None]):
         if outer != self._state.scope:
             self._state.scope = outer
             self._redraw()
+
+    def action_toggle_recording(self) -> None:
+        """Begins or ends a recording."""
+        recording = self._state.recording
+        self.post_message(RecordingWanted(recording is None or not recording.active))
 
     def action_toggle_bits(self) -> None:
         """Bits or bytes per second."""

@@ -15,6 +15,7 @@ from netdash.ui.playback import Player
 if TYPE_CHECKING:
     from netdash.model.filter import Filter
     from netdash.model.own_session import OwnSession
+    from netdash.model.recording_status import RecordingStatus
     from netdash.model.snapshot import Layer, Snapshot
     from netdash.model.snapshot_store import SnapshotStore
     from netdash.model.units import Units
@@ -136,6 +137,8 @@ class DashboardState:
         """Which moment should be shown."""
         self.snapshot: Snapshot | None = None
         """The one that is shown; None before the first."""
+        self.recording: RecordingStatus | None = None
+        """How a recording stands; None before the first."""
         self._histories: Histories | None = None
         self._shown = -1
         self._timeline: Timeline | None = None

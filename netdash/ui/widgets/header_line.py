@@ -6,7 +6,7 @@ import time
 
 from rich.style import Style
 
-from netdash.model.units import count
+from netdash.model.units import Units, count
 from netdash.ui.state import DashboardState
 from netdash.ui.text import width_of
 from netdash.ui.theme import Palette, Tone
@@ -14,6 +14,7 @@ from netdash.ui.time_text import gap_text, place_texts
 from netdash.ui.totals import headline_rates
 from netdash.ui.widgets.text_line import Part, TextLine
 
+_VOLUME = Units(bits=False)
 _HOST_CELLS = 20
 _SCOPE_CELLS = 40
 _FILTER_CELLS = 24
@@ -81,6 +82,9 @@ class HeaderLine(TextLine):
 
             rx, tx = session_rates(state)
             marks.append((f" own SSH ▼{state.units.rate(rx)} ▲{state.units.rate(tx)} hidden ", Tone.WARN))
+        if state.recording is not None and state.recording.active:
+            dot = "*" if state.options.ascii_only else "●"
+            marks.append((f" {dot} REC {_VOLUME.volume(state.recording.size_bytes)} ", Tone.BAD))
         if state.lost_packets:
             marks.append((f" lost {count(state.lost_packets)} ", Tone.BAD))
         return marks

@@ -110,11 +110,11 @@ def test_another_version_had_other_columns_and_fields() -> None:
     writer = FrameWriter()
     writer._tables["flows"] = TableWriter(
         np.dtype([("unheard_of", "<u4"), *FLOW_ROW.descr]),
-        "id",
+        lambda rows: rows["id"],
         {},
     )
     old_sockets = np.dtype([item for item in SOCKET_ROW.descr if item[0] not in ("drops", "rx_payload")])
-    writer._tables["sockets"] = TableWriter(old_sockets, "cookie", {})
+    writer._tables["sockets"] = TableWriter(old_sockets, lambda rows: rows["cookie"], {})
     flows = np.zeros(len(FLOWS), np.dtype([("unheard_of", "<u4"), *FLOW_ROW.descr]))
     flows["unheard_of"] = 5
     for name in FLOW_ROW.names or ():

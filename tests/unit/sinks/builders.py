@@ -82,6 +82,7 @@ IPERF = Process(
     user="root",
     unit="iperf.service",
     container=None,
+    parents=((1, "systemd"), (7, "sshd")),
     rx_bytes=48_600,
     tx_bytes=7_500_000,
     rx_packets=690,

@@ -1,0 +1,18 @@
+"""What is known of a recording that is being made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStatus:
+    """As the collector tells it, after each interval and at every change."""
+
+    active: bool
+    path: str
+    size_bytes: int
+    failure: str | None = None
+    """One line: why it ended by itself, or did not begin."""
+    closing: str | None = None
+    """One line: what was recorded, beside the kernel's counters. None until it was ended."""

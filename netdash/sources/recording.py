@@ -1,0 +1,171 @@
+"""A recording as a stream of snapshots, as they were written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from netdash.errors import NetdashError
+from netdash.model.moments import parse_moment
+from netdash.model.snapshot import Snapshot
+from netdash.model.snapshot_store import SnapshotGoneError, Timetable
+from netdash.model.tables import FLOW_ROW, empty
+from netdash.options import Options
+from netdash.recording.reader import RecordingStore
+from netdash.sources.source import SourceEndedError
+
+_POLL_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class RecordingSource:
+    """Reads from the first to the last moment that is asked for; `close` closes the store."""
+
+    store: RecordingStore
+    begin: float = -np.inf
+    end: float = np.inf
+    """Only intervals that end after `begin` and up to `end`, seconds since the epoch."""
+    follow: bool = False
+    start: float | None = None
+    """Where a playback begins, None = at the beginning."""
+    _damaged: int = 0
+    _done: float = 0.0
+    _stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def snapshots(self) -> AsyncIterator[Snapshot]:
+        """A baseline, then what was recorded; intervals that are damaged are left out and counted.
+
+        Raises SourceEndedError where the file cannot be read any more.
+        """
+        last, started = -1, False
+        while not self._stopped.is_set():
+            table = await self._timetable()
+            for number in _chosen(table, last, self.begin, self.end):
+                if self._stopped.is_set():
+                    return
+                last = number
+                self._done = (number - table.first + 1) / max(1, len(table))
+                snapshot = await self._read(number)
+                if snapshot is None:
+                    continue
+                if not started and snapshot.interval > 0:
+                    yield _baseline(snapshot)
+                started = True
+                yield snapshot
+            if not self.follow or await asyncio.to_thread(self._is_over, last):
+                return
+            await self._wait()
+
+    def progress(self) -> float:
+        """Share of the file that was read, 0 to 1."""
+        return self._done
+
+    def complaints(self) -> list[str]:
+        """What could not be read, a line each."""
+        lines = [self.store.damage] if self.store.damage else []
+        if self._damaged:
+            lines.append(f"{self._damaged} intervals of the recording are damaged and were left out")
+        return lines
+
+    def options(self, options: Options) -> Options:
+        """The same with the interval of the recording."""
+        runs = self.store.runs()
+        return replace(options, delay_seconds=runs[-1].interval_seconds) if runs else options
+
+    async def set_interval(self, seconds: float) -> None:
+        """Has no effect: a recording has its intervals."""
+
+    async def stop(self) -> None:
+        """Ends `snapshots`."""
+        self._stopped.set()
+
+    async def close(self) -> None:
+        """Closes the file."""
+        await asyncio.to_thread(self.store.close)
+
+    async def _timetable(self) -> Timetable:
+        try:
+            return await asyncio.to_thread(self.store.timetable)
+        except NetdashError as error:
+            raise SourceEndedError(str(error)) from error
+
+    async def _read(self, number: int) -> Snapshot | None:
+        try:
+            return await asyncio.to_thread(self.store.read, number)
+        except SnapshotGoneError:
+            self._damaged += 1
+            return None
+
+    def _is_over(self, last: int) -> bool:
+        return self.store.is_ended() and self.store.timetable().last <= last
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._stopped.wait(), _POLL_SECONDS)
+        except TimeoutError:
+            return
+
+
+def open_recording(path: str, options: Options) -> RecordingSource:
+    """The source of the recording at `path`, limited by `--from` and `--to`.
+
+    Raises NetdashError where it cannot be read or holds nothing, UsageError for a wrong time.
+    """
+    store = RecordingStore(path)
+    try:
+        table = store.timetable()
+        if not len(table) and not options.follow:
+            raise NetdashError(store.damage or f"{path} holds no interval yet: wait for the first, or use --follow")
+        if not len(table):
+            return RecordingSource(store, follow=True)
+        first, last = float(table.times[0]), float(table.times[-1])
+        begin = _limit(options.from_moment, first, first, last)
+        end = _limit(options.to_moment, last, first, last)
+        source = RecordingSource(
+            store,
+            begin if begin is not None else -np.inf,
+            end if end is not None else np.inf,
+            options.follow,
+            begin,
+        )
+        if not _chosen(table, -1, source.begin, source.end):
+            raise NetdashError(f"nothing was recorded then; {path} holds {_span(first, last)}")
+    except BaseException:
+        store.close()
+        raise
+    return source
+
+
+def _limit(text: str | None, shown: float, first: float, last: float) -> float | None:
+    return None if text is None else parse_moment(text, shown=shown, first=first, last=last)
+
+
+def _span(first: float, last: float) -> str:
+    from time import localtime, strftime
+
+    form = "%Y-%m-%dT%H:%M:%S"
+    return f"{strftime(form, localtime(first))} to {strftime(form, localtime(last))}"
+
+
+def _chosen(table: Timetable, after: int, begin: float, end: float) -> list[int]:
+    """Numbers of the moments beyond `after` that lie in the time asked for."""
+    inside = np.flatnonzero((table.times > begin) & (table.times <= end)) + table.first
+    chosen: list[int] = inside[inside > after].tolist()
+    return chosen
+
+
+def _baseline(snapshot: Snapshot) -> Snapshot:
+    """What was there before the first interval that is read: names and states, no figures."""
+    return replace(
+        snapshot,
+        time=snapshot.time - snapshot.interval,
+        monotonic_ns=snapshot.monotonic_ns - round(snapshot.interval * 1e9),
+        interval=0.0,
+        accounting={},
+        flows=empty(FLOW_ROW),
+        protocols={},
+        counters={},
+    )
