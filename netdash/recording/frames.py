@@ -28,10 +28,10 @@ from netdash.recording.table_writer import Guess, RowKey, TableWriter
 KEY_FRAMES: Final = 60
 """Every so many frames, one is whole."""
 
-SOCKET_FRAMES: Final = 10
+SOCKET_FRAMES: Final = 30
 """Sockets are in every frame that many at least."""
 
-SOCKET_BYTES: Final = 2500
+SOCKET_BYTES: Final = 1200
 """Room that sockets may take in a frame, on average."""
 
 MAX_FRAME_BYTES: Final = 1 << 29

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.model.protocols import protocol_name, state_name
+from netdash.model.protocols import protocol_name
 from netdash.model.snapshot import Process
 from netdash.model.tables import ATTRIBUTION_NAMES, FLOW_OVERFLOW, UNKNOWN, address_text
 from netdash.recording.conversations import DIRECTIONS, busiest, conversations, sum_by
@@ -22,13 +22,13 @@ MAX_FLOWS: Final = 20_000
 """Rows of one minute; the smallest beyond are summed."""
 
 NOBODY: Final = 0
-MANY_ADDRESSES: Final = 0
+_NO_ADDRESS: Final = ""
 _HOUR_SECONDS: Final = 3600
 _REMEMBERED: Final = 200_000
 
 _PROCESS_FIGURES: Final = ("rx_bytes", "tx_bytes", "rx_payload", "tx_payload")
 _FLOW_COLUMNS: Final = (
-    "first, last, interface, vlan, protocol, local, local_port, remote, remote_port, process, attribution, state, "
+    "first, last, interface, vlan, protocol, local, local_port, remote, remote_port, process, attribution, "
     "rx_bytes, tx_bytes, rx_packets, tx_packets, rx_payload, tx_payload, rtt_us, retransmits, merged"
 )
 
@@ -58,21 +58,21 @@ _REMOTE: Final = _insert_adding(
     (*FIGURES, "flows"),
     (),
 )
-_FLOW_INSERT: Final = f"INSERT INTO flow ({_FLOW_COLUMNS}) VALUES ({', '.join('?' * 21)})"
+_FLOW_INSERT: Final = f"INSERT INTO flow ({_FLOW_COLUMNS}) VALUES ({', '.join('?' * 20)})"
 _FLOW_UPDATE: Final = (
-    "UPDATE flow SET last = ?, process = ?, attribution = ?, state = ?, "
+    "UPDATE flow SET last = ?, process = ?, attribution = ?, "
     + ", ".join(f"{name} = {name} + ?" for name in FIGURES)
     + ", rtt_us = ?, retransmits = ? WHERE id = ?"
 )
 
 
 class PlainTables:
-    """Remembers the numbers of processes, addresses and open flows."""
+    """Remembers the numbers of processes and open flows, and addresses as text."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._processes: dict[tuple[object, ...], int] = {}
-        self._addresses: dict[bytes, int] = {}
+        self._addresses: dict[bytes, str] = {}
         self._open_flows: dict[int, tuple[int, int]] = {}
         """Flow id -> row and process, of this hour."""
         self._hour = 0
@@ -136,7 +136,7 @@ class PlainTables:
             for row in top
         ]
         for name, row, flows in _by_interface(sums, rest):
-            written.append((sums.minute, name, "", MANY_ADDRESSES, 0, "", NOBODY, *_figures(row), flows))
+            written.append((sums.minute, name, "", _NO_ADDRESS, 0, "", NOBODY, *_figures(row), flows))
         self._connection.executemany(_REMOTE, written)
 
     def _write_flows(self, sums: MinuteSums, flows: NDArray[np.void]) -> None:
@@ -155,8 +155,8 @@ class PlainTables:
         self._connection.executemany(_FLOW_UPDATE, updates)
         for name, row, count in _by_interface(sums, rest):
             span = (float(row["first"]), float(row["last"]))
-            ends = (MANY_ADDRESSES, None, MANY_ADDRESSES, None)
-            values = (*span, name, None, "", *ends, NOBODY, "none", None, *_figures(row), None, None, count)
+            ends = (_NO_ADDRESS, None, _NO_ADDRESS, None)
+            values = (*span, name, None, "", *ends, NOBODY, "none", *_figures(row), None, None, count)
             self._connection.execute(_FLOW_INSERT, values)
 
     def _insert_flow(self, sums: MinuteSums, row: np.void, process: int) -> int:
@@ -176,7 +176,6 @@ class PlainTables:
                 int(row["remote_port"]),
                 process,
                 ATTRIBUTION_NAMES[min(int(row["attribution"]), len(ATTRIBUTION_NAMES) - 1)],
-                state_name(int(row["protocol"]), int(row["state"])),
                 *_figures(row),
                 int(row["rtt_us"]) or None,
                 int(row["retransmits"]),
@@ -216,12 +215,9 @@ class PlainTables:
             self._processes[key] = int(found[0])
         return self._processes[key]
 
-    def _address(self, packed: bytes) -> int:
+    def _address(self, packed: bytes) -> str:
         if packed not in self._addresses:
-            text = address_text(packed) if any(packed) else ""
-            self._connection.execute("INSERT OR IGNORE INTO address (text) VALUES (?)", (text,))
-            found = self._connection.execute("SELECT id FROM address WHERE text = ?", (text,)).fetchone()
-            self._addresses[packed] = int(found[0])
+            self._addresses[packed] = address_text(packed) if any(packed) else _NO_ADDRESS
         return self._addresses[packed]
 
 
@@ -242,7 +238,6 @@ def _flow_update(row: np.void, process: int, number: int) -> tuple[object, ...]:
         round(float(row["last"]), 3),
         process,
         ATTRIBUTION_NAMES[min(int(row["attribution"]), len(ATTRIBUTION_NAMES) - 1)],
-        state_name(int(row["protocol"]), int(row["state"])),
         *_figures(row),
         int(row["rtt_us"]) or None,
         int(row["retransmits"]),

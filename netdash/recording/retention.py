@@ -86,10 +86,10 @@ class Retention:
             self._connection.execute(f"DELETE FROM {table} WHERE id BETWEEN ? AND ?", (first, last))
 
     def _drop_flows(self) -> None:
-        """Flows go with the frames that they were seen in."""
+        """Flows go with the frames that they were seen in. A row is of one hour, so the oldest rows end first."""
         self._connection.execute(
-            "DELETE FROM flow WHERE id IN (SELECT id FROM flow WHERE last < "
-            "(SELECT time - interval FROM moment WHERE id = (SELECT min(id) FROM moment)) ORDER BY last LIMIT ?)",
+            "DELETE FROM flow WHERE id IN (SELECT id FROM flow ORDER BY id LIMIT ?) AND last < "
+            "(SELECT time - interval FROM moment WHERE id = (SELECT min(id) FROM moment))",
             (_FLOWS_AT_ONCE,),
         )
 

@@ -67,7 +67,7 @@ CREATE INDEX moment_key ON moment (key);
 CREATE TABLE frame (
     id INTEGER PRIMARY KEY,              -- of the moment
     data BLOB NOT NULL,
-    sockets BLOB                         -- NULL: not kept in this interval (they are in at least every tenth)
+    sockets BLOB                         -- NULL: not kept in this interval (they are in at least every 30th)
 );
 
 -- Processes that a row of another table names. 0 = none known, or the sum of many.
@@ -83,13 +83,6 @@ CREATE TABLE process (
     container TEXT
 );
 INSERT INTO process (id, name, command, user) VALUES (0, '', '', '');
-
--- IP addresses as text. 0 = the sum of many, or no IP.
-CREATE TABLE address (
-    id INTEGER PRIMARY KEY,
-    text TEXT NOT NULL UNIQUE
-);
-INSERT INTO address (id, text) VALUES (0, '');
 
 CREATE TABLE interface_minute (
     minute INTEGER NOT NULL,             -- its begin
@@ -116,13 +109,13 @@ CREATE TABLE process_minute (
     PRIMARY KEY (minute, process)
 ) WITHOUT ROWID;
 
--- Who talked to whom: the busiest 200 conversations of each minute, and the sum of the others with address 0.
+-- Who talked to whom: the busiest 200 conversations of each minute, and the sum of the others with an empty address.
 -- A connection stands once for each interface that it crosses (bridge and port, VLAN and its parent).
 CREATE TABLE remote_minute (
     minute INTEGER NOT NULL,
     interface TEXT NOT NULL,
     protocol TEXT NOT NULL,              -- tcp, udp, icmp, …, or the EtherType's name
-    remote INTEGER NOT NULL REFERENCES address,
+    remote TEXT NOT NULL,                -- IP address; empty where the frame is not IP
     port INTEGER NOT NULL,               -- of the service: the local one where somebody listens there, else the remote
     direction TEXT NOT NULL,             -- in: a local service was used; out: a remote one;
                                          -- forwarded: neither end is here; empty: without ports
@@ -143,13 +136,12 @@ CREATE TABLE flow (
     interface TEXT NOT NULL,
     vlan INTEGER,                        -- 802.1Q id; NULL = untagged
     protocol TEXT NOT NULL,
-    local INTEGER NOT NULL REFERENCES address,
+    local TEXT NOT NULL,                 -- IP address; empty where the frame is not IP
     local_port INTEGER,
-    remote INTEGER NOT NULL REFERENCES address,
+    remote TEXT NOT NULL,
     remote_port INTEGER,
     process INTEGER NOT NULL REFERENCES process,
     attribution TEXT NOT NULL,           -- exact, socket, listener, forwarded, kernel, none: how the process is known
-    state TEXT,                          -- of the socket, when it was last seen
     rx_bytes INTEGER, tx_bytes INTEGER,
     rx_packets INTEGER, tx_packets INTEGER,
     rx_payload INTEGER, tx_payload INTEGER,
@@ -157,8 +149,6 @@ CREATE TABLE flow (
     retransmits INTEGER,                 -- of the connection so far
     merged INTEGER NOT NULL
 );
-CREATE INDEX flow_remote ON flow (remote, last);
-CREATE INDEX flow_last ON flow (last);
 
 CREATE VIEW interfaces AS
 SELECT datetime(minute, 'unixepoch', 'localtime') AS time, interface, kind,
@@ -174,14 +164,14 @@ SELECT datetime(minute, 'unixepoch', 'localtime') AS time, pid, name, user, unit
 FROM process_minute m JOIN process p ON p.id = m.process;
 
 CREATE VIEW remotes AS
-SELECT datetime(minute, 'unixepoch', 'localtime') AS time, interface, protocol, a.text AS remote, port, direction,
+SELECT datetime(minute, 'unixepoch', 'localtime') AS time, interface, protocol, remote, port, direction,
     pid, name AS process, user, unit, container, rx_bytes, tx_bytes, rx_packets, tx_packets, rx_payload, tx_payload,
     flows, minute
-FROM remote_minute m JOIN address a ON a.id = m.remote JOIN process p ON p.id = m.process;
+FROM remote_minute m JOIN process p ON p.id = m.process;
 
 CREATE VIEW flows AS
 SELECT datetime(first, 'unixepoch', 'localtime') AS first, datetime(last, 'unixepoch', 'localtime') AS last,
-    interface, vlan, protocol, l.text AS local, local_port, r.text AS remote, remote_port,
-    pid, name AS process, user, unit, container, command, attribution, state,
+    interface, vlan, protocol, local, local_port, remote, remote_port,
+    pid, name AS process, user, unit, container, command, attribution,
     rx_bytes, tx_bytes, rx_packets, tx_packets, rx_payload, tx_payload, rtt_us, retransmits, merged
-FROM flow f JOIN address l ON l.id = f.local JOIN address r ON r.id = f.remote JOIN process p ON p.id = f.process;
+FROM flow f JOIN process p ON p.id = f.process;

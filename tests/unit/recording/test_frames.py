@@ -83,7 +83,7 @@ def test_what_rests_costs_next_to_nothing() -> None:
 
 
 def test_many_sockets_are_kept_less_often_and_a_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "SOCKET_BYTES", 20)
+    monkeypatch.setattr(frames, "SOCKET_BYTES", 1)
     writer, reader = FrameWriter(), FrameReader(current_layout())
     kept = []
     for n in range(KEY_FRAMES):
