@@ -35,6 +35,8 @@ class FlowTable:
     """FLOW_ROW: the flow as it was in the last interval in which it was reported."""
     known: NDArray[np.bool_]
     """Whether the flow's bytes ever had a counter; else its figures say nothing."""
+    first_seen_ns: NDArray[np.int64]
+    """Monotonic clock at the begin of the interval in which it was first reported, or in which its last SYN was."""
     last_seen_ns: NDArray[np.int64]
     """Monotonic clock."""
     tcp_flags: NDArray[np.uint8]
@@ -134,6 +136,7 @@ class FlowHistory:
             empty(FLOW_ROW),
             np.zeros(0, np.bool_),
             np.zeros(0, np.int64),
+            np.zeros(0, np.int64),
             np.zeros(0, np.uint8),
             np.zeros((2, 0), np.int64),
             np.zeros((len(WINDOW_SECONDS), 2, 0)),
@@ -196,7 +199,7 @@ class FlowHistory:
         if (positions < 0).any():
             reported, positions = reported.subset(positions >= 0), positions[positions >= 0]
         self._remember(number, positions, reported.moved)
-        self.table = self._next_table(positions, reported)
+        self.table = self._next_table(positions, reported, round(snapshot.interval * 1e9))
 
     def _sum_interfaces(self, snapshot: Snapshot, reported: _Reported) -> None:
         indices, group = np.unique(reported.flows["ifindex"], return_inverse=True)
@@ -254,6 +257,7 @@ class FlowHistory:
         self.table = FlowTable(
             _raw(old.flows)[kept].view(FLOW_ROW),
             old.known[kept],
+            old.first_seen_ns[kept],
             old.last_seen_ns[kept],
             old.tcp_flags[kept],
             old.totals[:, kept],
@@ -286,7 +290,7 @@ class FlowHistory:
         while self._slots[0].number < self._removed[-1]:
             self._slots.popleft()
 
-    def _next_table(self, positions: NDArray[np.intp], reported: _Reported) -> FlowTable:
+    def _next_table(self, positions: NDArray[np.intp], reported: _Reported, interval_ns: int) -> FlowTable:
         """The table after an interval; the one before stays as it is."""
         old, rows = self.table, len(self._ids)
         raw = _longer(_raw(old.flows), rows)
@@ -296,13 +300,16 @@ class FlowHistory:
         last_seen_ns = _longer(old.last_seen_ns, rows)
         last_seen_ns[positions] = self._timeline.now_ns
         flags = reported.flows["tcp_flags"]
+        first_seen_ns = _longer(old.first_seen_ns, rows)
+        begins = (positions >= len(old)) | ((flags & _SYN) != 0)
+        first_seen_ns[positions[begins]] = self._timeline.now_ns - interval_ns
         tcp_flags = _longer(old.tcp_flags, rows)
         tcp_flags[positions] = np.where(flags & _SYN, flags, tcp_flags[positions] | flags)
         totals = _longer(old.totals, rows)
         for direction in (0, 1):
             totals[direction][positions] += reported.moved[direction]
         rates = self._windows / np.array(self._timeline.covered_seconds)[:, None, None]
-        return FlowTable(raw.view(FLOW_ROW), known, last_seen_ns, tcp_flags, totals, rates)
+        return FlowTable(raw.view(FLOW_ROW), known, first_seen_ns, last_seen_ns, tcp_flags, totals, rates)
 
 
 def _raw(rows: NDArray[np.void]) -> NDArray[np.void]:

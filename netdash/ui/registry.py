@@ -11,7 +11,7 @@ from netdash.ui.view import View
 
 @dataclass(frozen=True, slots=True)
 class ViewEntry:
-    """One tab."""
+    """One tab, or one page."""
 
     view_id: str
     title: str
@@ -48,6 +48,12 @@ def _protocols() -> type[View]:
     return ProtocolsView
 
 
+def _connection() -> type[View]:
+    from netdash.ui.views.connection import ConnectionView
+
+    return ConnectionView
+
+
 VIEWS: Final = (
     ViewEntry("interfaces", "Interfaces", _interfaces),
     ViewEntry("flows", "Flows", _flows),
@@ -55,3 +61,11 @@ VIEWS: Final = (
     ViewEntry("sockets", "Sockets", _sockets),
     ViewEntry("protocols", "Protocols", _protocols),
 )
+
+PAGES: Final = (ViewEntry("connection", "Connection", _connection),)
+"""What has no tab: reached by Enter on a row, left with Esc."""
+
+
+def entry_of(view_id: str) -> ViewEntry:
+    """The view or the page of this name. Raises StopIteration."""
+    return next(entry for entry in (*VIEWS, *PAGES) if entry.view_id == view_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,7 +15,7 @@ from textual.timer import Timer
 from netdash.ui.help import HelpScreen
 from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, bindings
 from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted, RecordingWanted
-from netdash.ui.registry import VIEWS
+from netdash.ui.registry import PAGES, VIEWS, ViewEntry, entry_of
 from netdash.ui.state import DashboardState, Scope
 from netdash.ui.view import View
 from netdash.ui.widgets.banner import Banner
@@ -37,8 +37,12 @@ def capture_filter_words(expression: str | None) -> str:
     return f"counted are only packets that match '{expression}'; start netdash anew to change that"
 
 
-def _index(view_id: str) -> int:
-    return next(index for index, entry in enumerate(VIEWS) if entry.view_id == view_id)
+class _Step(NamedTuple):
+    """One step down: where it began, and the view that it led to."""
+
+    scope: Scope
+    view_id: str
+    led_to: str
 
 
 class MainScreen(Screen[None]):
@@ -55,7 +59,8 @@ class MainScreen(Screen[None]):
     def __init__(self, state: DashboardState) -> None:
         super().__init__()
         self._state = state
-        self._active = 0
+        self._active = VIEWS[0]
+        self._steps: list[_Step] = []  # the way down to here
         self._views: dict[str, View] = {}
         self._notice_timer: Timer | None = None
         self._drawn: tuple[object, object] | None = None  # the snapshot and the histories that the view took last
@@ -73,22 +78,21 @@ class MainScreen(Screen[None]):
         """Shows the first view, or the one that the command line names."""
         self.set_class(self._state.options.ascii_only, "-ascii")
         self.query_one(HeaderLine).draw(self._state)
-        await self._choose(_index(self._state.options.view or VIEWS[0].view_id))
+        await self._choose(entry_of(self._state.options.view or VIEWS[0].view_id))
 
     @property
     def view(self) -> View | None:
         """The chosen view; None before the first is mounted."""
-        return self._views.get(VIEWS[self._active].view_id)
+        return self._views.get(self._active.view_id)
 
-    async def _choose(self, index: int) -> None:
-        """Shows the view at `index`, mounting it if it is new."""
-        entry = VIEWS[index]
+    async def _choose(self, entry: ViewEntry) -> None:
+        """Shows a view or a page, mounting it if it is new."""
         view = self._views.get(entry.view_id)
         if view is None:
             view = self._views[entry.view_id] = entry.load()(self._state)
             await self.query_one("#views", Vertical).mount(view)
             self._hide_columns(view)
-        self._active = index
+        self._active = entry
         for other in self._views.values():
             other.display = other is view
         self._state.hidden_rows = None
@@ -181,7 +185,8 @@ class MainScreen(Screen[None]):
         self.query_one(HeaderLine).draw(self._state, silent_seconds)
         if self.view is None:
             return
-        self.query_one(TabLine).show(self._active, self.view.measures())
+        tab = VIEWS.index(self._active) if self._active in VIEWS else None
+        self.query_one(TabLine).show(tab, self.view.measures())
         keymap = self._state.keymap
         dashboard_keys = [key for key in keymap.of((*TIME_KEYS, *DASHBOARD_KEYS)) if key.key]
         general = [key for key in dashboard_keys if key.label and key.id not in _ALWAYS_SHOWN and self._is_usable(key)]
@@ -234,35 +239,49 @@ class MainScreen(Screen[None]):
 
     @on(View.ScopeRequested)
     async def _on_scope_requested(self, message: View.ScopeRequested) -> None:
+        self._steps.append(_Step(self._state.scope, self._active.view_id, message.view_id))
         self._state.scope = message.scope
-        await self._choose(_index(message.view_id))
+        await self._choose(entry_of(message.view_id))
 
     @on(TabLine.Chosen)
     async def _on_tab_chosen(self, message: TabLine.Chosen) -> None:
-        await self._choose(message.index)
+        await self._choose(VIEWS[message.index])
 
     async def action_choose_view(self, number: int) -> None:
         """Shows the view with this number."""
-        await self._choose(number - 1)
+        await self._choose(VIEWS[number - 1])
 
     async def action_next_view(self, step: int) -> None:
-        """Shows the next view, or the one before."""
-        await self._choose((self._active + step) % len(VIEWS))
+        """Shows the next view, or the one before; from a page, those beside the view that led to it."""
+        if self._active in VIEWS:
+            place = VIEWS.index(self._active)
+        else:
+            tabs = [VIEWS.index(entry_of(each.view_id)) for each in self._steps if entry_of(each.view_id) in VIEWS]
+            place = tabs[-1] if tabs else 0
+        await self._choose(VIEWS[(place + step) % len(VIEWS)])
 
-    def action_back(self) -> None:
-        """Esc: closes the notes, what is open in the view, goes one step up in the scope, takes the filter away.
+    async def action_back(self) -> None:
+        """Esc: closes the notes, what is open in the view, goes one step up again, takes the filter away.
 
-        A filter that was set in this very scope goes before the scope does.
+        A filter that was set in this very scope goes before the scope does. A step up leads to the view that it came
+        from, unless another was chosen meanwhile.
         """
         if self.query_one(Banner).dismiss() or (self.view is not None and self.view.back()):
             return
-        if self._state.row_filter is not None and self._state.scope in (Scope(), self._state.filter_scope):
+        is_tab = self._active in VIEWS
+        if is_tab and self._state.row_filter is not None and self._state.scope in (Scope(), self._state.filter_scope):
             self._state.set_filter(None)
             self._redraw()
             return
-        outer = self._state.scope.outer()
-        if outer != self._state.scope:
-            self._state.scope = outer
+        if self._steps:
+            step = self._steps.pop()
+            self._state.scope = step.scope
+            if not is_tab or step.led_to == self._active.view_id:
+                await self._choose(entry_of(step.view_id))
+            else:
+                self._redraw()
+        elif self._state.scope != Scope():
+            self._state.scope = self._state.scope.outer()
             self._redraw()
 
     def action_toggle_recording(self) -> None:
@@ -295,9 +314,9 @@ class MainScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Shows all keys and notes."""
-        chosen = VIEWS[self._active]
+        chosen = self._active
         keymap = self._state.keymap
-        order = [chosen, *(entry for entry in VIEWS if entry is not chosen)]
+        order = [chosen, *(entry for entry in (*VIEWS, *PAGES) if entry is not chosen)]
         snapshot = self._state.snapshot
         lost = self._state.lost_packets
         notes = [f"{lost} packets were lost: figures are too low"] if lost else []

@@ -13,6 +13,7 @@ from netdash.ui.keymap import Keymap
 from netdash.ui.playback import Player
 
 if TYPE_CHECKING:
+    from netdash.model.connection_series import ConnectionSeries
     from netdash.model.filter import Filter
     from netdash.model.own_session import OwnSession
     from netdash.model.recording_status import RecordingStatus
@@ -246,6 +247,16 @@ class DashboardState:
         if not timeline.is_complete(errand.number):
             await asyncio.to_thread(timeline.whole_moment, errand)
         return False
+
+    @property
+    def shown_number(self) -> int:
+        """Number of the snapshot that is shown in the store of all; -1 before there is one."""
+        return self._shown
+
+    async def read_stored(self, series: ConnectionSeries, numbers: range) -> None:
+        """Looks at stored snapshots for a connection's past, in a thread. Raises NetdashError."""
+        timeline = await self._open()
+        await asyncio.to_thread(series.read, numbers, timeline.read)
 
     async def _open(self) -> Timeline:
         if self._store is None:

@@ -25,7 +25,7 @@ class Timeline:
     def __init__(self, store: SnapshotStore, max_flows: int) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._past = Past(self._read, max_flows)
+        self._past = Past(self.read, max_flows)
         self.table = Timetable.empty()
         """What the store held when it was looked at last."""
 
@@ -52,7 +52,8 @@ class Timeline:
         NetdashError."""
         return self._past.at(errand, self.table, GRAPHS_SECONDS)
 
-    def _read(self, number: int) -> Snapshot:
+    def read(self, number: int) -> Snapshot:
+        """One stored snapshot. Raises SnapshotGoneError."""
         with self._lock:
             return self._store.read(number)
 

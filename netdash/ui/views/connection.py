@@ -37,7 +37,7 @@ class _Shown:
     number: int
 
 
-class ConnectionView(View, can_focus=True):
+class ConnectionView(View):
     """One connection, drawn at the moment that the dashboard shows."""
 
     DEFAULT_CSS = f"""
@@ -47,13 +47,13 @@ class ConnectionView(View, can_focus=True):
     title: ClassVar[str] = "Connection"
     view_id: ClassVar[str] = "connection"
     keys: ClassVar[tuple[KeyBinding, ...]] = (
-        KeyBinding("connection.packets", "enter", "packets", "packets", "Its packets, decoded as they come"),
         KeyBinding("connection.names", "n", "names", "names", "Host names or addresses"),
         KeyBinding("connection.services", "N", "services", "services", "Names of services or numbers of ports"),
     )
 
     def __init__(self, state: DashboardState) -> None:
         super().__init__(state)
+        self.can_focus = True
         self._shown: _Shown | None = None
 
     def compose(self) -> ComposeResult:
@@ -113,10 +113,6 @@ class ConnectionView(View, can_focus=True):
             return
         shown.series.forget_before(self.state.player.table.first)
         self._draw_graph()
-
-    def action_packets(self) -> None:
-        """Goes on to its packets."""
-        self.post_message(self.ScopeRequested(self.state.scope, "packets"))
 
     def action_names(self) -> None:
         """Host names or addresses."""

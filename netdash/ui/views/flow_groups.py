@@ -140,6 +140,7 @@ def join_flows(table: FlowTable, positions: NDArray[np.intp], by: Joining) -> Jo
     joined = FlowTable(
         rows,
         np.logical_or.reduceat(table.known[chosen], starts),
+        np.minimum.reduceat(table.first_seen_ns[chosen], starts),
         np.maximum.reduceat(table.last_seen_ns[chosen], starts),
         np.where(several, 0, table.tcp_flags[chosen[starts]]).astype(np.uint8),
         np.add.reduceat(table.totals[:, chosen], starts, axis=1),
@@ -152,6 +153,7 @@ def _rows_of(table: FlowTable, positions: NDArray[np.intp]) -> FlowTable:
     return FlowTable(
         take(table.flows, positions),
         table.known[positions],
+        table.first_seen_ns[positions],
         table.last_seen_ns[positions],
         table.tcp_flags[positions],
         table.totals[:, positions],

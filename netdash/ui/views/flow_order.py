@@ -73,6 +73,7 @@ def _no_rows() -> FlowTable:
         empty(FLOW_ROW),
         np.zeros(0, np.bool_),
         np.zeros(0, np.int64),
+        np.zeros(0, np.int64),
         np.zeros(0, np.uint8),
         np.zeros((2, 0), np.int64),
         np.zeros((len(WINDOW_SECONDS), 2, 0)),

@@ -287,11 +287,10 @@ class FlowsView(View):
             self._opened = _Opened(by, int(arrangement.row_ids[position]), row_words(row, by))
             self._reorder(replace(self._order, by=ALL_APART))
             return
-        flow_id = int(row["id"])
-        if self.state.scope.connection is None or self.state.scope.connection.flow_id != flow_id:
-            flow = self._taken.table.flows[np.flatnonzero(self._taken.table.flows["id"] == np.uint64(flow_id))[0]]
-            scope = replace(self.state.scope, connection=connection_scope(flow, Labels.of(self.state)))
-            self.post_message(self.ScopeRequested(scope, self.view_id))
+        flow_id = np.uint64(row["id"])
+        flow = self._taken.table.flows[np.flatnonzero(self._taken.table.flows["id"] == flow_id)[0]]
+        scope = replace(self.state.scope, connection=connection_scope(flow, Labels.of(self.state)))
+        self.post_message(self.ScopeRequested(scope, "connection"))
 
     def back(self) -> bool:
         """Esc: closes the row that was opened."""

@@ -192,7 +192,9 @@ class ProcessesView(View):
             return
         if row.connection is not None:
             owner = self._owner_of(row)
-            self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, owner, row.connection), "flows"))
+            self.post_message(
+                self.ScopeRequested(Scope(self.state.scope.interface, owner, row.connection), "connection")
+            )
             return
         if row.process is None:
             self.post_message(self.Notice(f"{row.name}: no process to look into"))

@@ -31,11 +31,14 @@ class TabLine(Widget):
     def __init__(self, titles: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._titles = tuple(titles)
-        self._active = 0
+        self._active: int | None = 0
         self._measures: tuple[str, ...] = ()
 
-    def show(self, active: int, measures: Sequence[str]) -> None:
-        """Marks the tab `active`. `measures`: what its figures count, the longest wording first."""
+    def show(self, active: int | None, measures: Sequence[str]) -> None:
+        """Marks the tab `active`; None: a page without a tab is shown.
+
+        `measures`: what its figures count, the longest wording first.
+        """
         if (active, tuple(measures)) != (self._active, self._measures):
             self._active, self._measures = active, tuple(measures)
             self.refresh()
