@@ -107,6 +107,8 @@ async def test_enter_opens_a_group_and_then_narrows_to_one_flow() -> None:
         assert isinstance(connection, ConnectionScope)
         assert (connection.interface, connection.protocol, connection.local_port) == ("eth0", 6, 5001)
         assert app.state.scope.trail == "203.0.113.9:443"
+        await pilot.press("2")
+        await pilot.pause()
         assert locals_of(app) == ["10.0.0.1:5001"]
         await take(app, pilot, snapshot(60, interfaces=[interface()]))
         assert locals_of(app) == ["10.0.0.1:5001"]

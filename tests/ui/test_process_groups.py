@@ -76,7 +76,7 @@ async def test_connections_open_in_place_each_once() -> None:
         assert scope.process == ProcessScope(7, 1000, "web")
         assert scope.trail == "web (7) › 203.0.113.9:443"
         assert app.main_screen.view is not None
-        assert app.main_screen.view.view_id == "flows"
+        assert app.main_screen.view.view_id == "connection"
 
 
 async def test_a_group_opens_to_its_processes_and_they_to_their_connections() -> None:
