@@ -22,6 +22,7 @@ from netdash.settings import KEY_PROFILES, THEMES, Settings, load_settings, sett
 
 if TYPE_CHECKING:
     from netdash.collector.process import CollectorProcess
+    from netdash.sources.open_file import OpenedFile
 
 Output = Literal["dashboard", "text", "json", "csv", "none"]
 
@@ -127,14 +128,29 @@ def _run_file(path: str, arguments: Sequence[str] | None, options: Options, outp
     from netdash.sources.capture.source import capture_source
 
     if output == "dashboard":
-        from netdash.ui.run import run_dashboard
-
-        options, _ = parse_arguments(arguments, load_settings(settings_path()))
-        return run_dashboard(capture_source(opened, options, stay=True), options)
+        return _play_capture(opened, arguments)
     from netdash.sinks.headless import run_output
 
     source = capture_source(opened, options)
     return run_output(source, options, output, source.progress)
+
+
+def _play_capture(opened: OpenedFile, arguments: Sequence[str] | None) -> int:
+    """Plays a capture file in the dashboard by its own clock; it is counted in the background meanwhile."""
+    from netdash.sources.capture.counting import CapturePass
+    from netdash.sources.capture.file import CaptureFile
+    from netdash.sources.capture.source import capture_options
+    from netdash.sources.capture.store import CaptureStore
+    from netdash.ui.run import run_playback
+
+    options, _ = parse_arguments(arguments, load_settings(settings_path()))
+    file = CaptureFile(opened)
+    store = CaptureStore(CapturePass(file, capture_options(file, options)), file)
+    try:
+        store.start()
+        return run_playback(store, options)
+    finally:
+        store.close()
 
 
 def _run_recording(path: str, arguments: Sequence[str] | None, options: Options, output: Output) -> int:

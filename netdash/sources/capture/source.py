@@ -19,12 +19,9 @@ from netdash.sources.source import SourceEndedError
 class CaptureSource:
     """Counts the file once, interval by interval, in a thread; `close` closes the file."""
 
-    def __init__(self, file: CaptureFile, options: CaptureOptions, *, stay: bool = False) -> None:
-        """`stay`: `snapshots` does not end with the file but only when it is stopped, for those who go on looking."""
+    def __init__(self, file: CaptureFile, options: CaptureOptions) -> None:
         self._file = file
         self._pass = CapturePass(file, options)
-        self._stopped = asyncio.Event()
-        self._stay = stay
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """The baseline, then one an interval up to the end of the file. Raises SourceEndedError where there is
@@ -36,8 +33,6 @@ class CaptureSource:
             except NetdashError as error:
                 raise SourceEndedError(str(error)) from error
             if snapshot is None:
-                if self._stay:
-                    await self._stopped.wait()
                 return
             yield snapshot
 
@@ -52,17 +47,16 @@ class CaptureSource:
     async def stop(self) -> None:
         """What was counted since the last snapshot comes as one more, then `snapshots` ends."""
         self._pass.stop()
-        self._stopped.set()
 
     async def close(self) -> None:
         """Closes the file."""
         self._file.close()
 
 
-def capture_source(opened: OpenedFile, options: Options, *, stay: bool = False) -> CaptureSource:
+def capture_source(opened: OpenedFile, options: Options) -> CaptureSource:
     """The source of a capture file. Raises NetdashError where it cannot be read, UsageError for a wrong time."""
     file = CaptureFile(opened)
-    return CaptureSource(file, capture_options(file, options), stay=stay)
+    return CaptureSource(file, capture_options(file, options))
 
 
 def capture_options(file: CaptureFile, options: Options) -> CaptureOptions:
