@@ -252,7 +252,7 @@ def _connect(
     sockets["cookie"][rows] = chance.integers(1, 2**40, size)
     sockets["inode"][rows] = chance.integers(1, 2**24, size)
     sockets["family"][rows], sockets["has_info"][rows], sockets["cwnd"][rows], sockets["mss"][rows] = 4, 1, 10, 1448
-    sockets["min_rtt_us"][rows] = chance.integers(500, 50_000, size)
+    sockets["rtt_us"][rows] = sockets["min_rtt_us"][rows] = chance.integers(500, 50_000, size)
     sockets["rttvar_us"][rows] = chance.integers(100, 5_000, size)
     for name in ("rx_payload_total", "tx_payload_total"):
         sockets[name][rows] = 0
@@ -271,7 +271,8 @@ def _move(
         sockets[f"{way}_payload"] = 0
         sockets[f"{way}_payload"][moving] = payload
         sockets[f"{way}_payload_total"][moving] += payload.astype(np.uint64)
-    rtt = (sockets["min_rtt_us"][moving] * (1 + 0.1 * chance.random(size))).astype(np.uint32)
+    # What the kernel tells is smoothed (srtt, RFC 6298): it wanders.
+    rtt = (sockets["rtt_us"][moving] * (0.97 + 0.06 * chance.random(size))).astype(np.uint32)
     sockets["rtt_us"][moving] = flows["rtt_us"][moving] = rtt
     sockets["rttvar_us"][moving] = (sockets["rttvar_us"][moving] * (0.9 + 0.2 * chance.random(size))).astype(np.uint32)
     sockets["delivery_rate_bytes"][moving] = chance.integers(1_000, 10**7, size)

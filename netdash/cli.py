@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn, TextIO
 
 from netdash import __version__
 from netdash.errors import NetdashError, UsageError, keep_traceback
@@ -85,34 +85,36 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Before the dashboard is imported: the collector loads what it needs at the same time, and never holds a terminal.
     collector = start_collector(options)
     _become_ordinary()
-    code = _run_live(collector, arguments, options, output)
-    return max(code, _tell_recording(collector, output))
-
-
-def _run_live(collector: CollectorProcess, arguments: Sequence[str] | None, options: Options, output: Output) -> int:
     if output == "dashboard":
         from netdash.sources.live import LiveSource
         from netdash.ui.run import run_dashboard
 
         # Only now: the file is of the user that this process has become.
         options, _ = parse_arguments(arguments, load_settings(settings_path()))
-        return run_dashboard(LiveSource(collector), options)
+        code = run_dashboard(LiveSource(collector), options)
+        _tell_recording(collector, sys.stderr)
+        return code
     from netdash.sinks.headless import run_output
+    from netdash.sinks.recording_watch import RecordingWatch
     from netdash.sources.live import LiveSource
 
-    return run_output(LiveSource(collector), options, output)
+    source = LiveSource(collector)
+    watch = RecordingWatch(source, alone=output == "none")
+    code = run_output(source, options, output, is_over=watch.is_over)
+    failed = watch.told or _tell_recording(collector, sys.stdout if output == "none" else sys.stderr)
+    return max(code, int(failed))
 
 
-def _tell_recording(collector: CollectorProcess, output: Output) -> int:
-    """One line on the recording, if there was one; 1 where it failed and nobody saw that on a screen."""
+def _tell_recording(collector: CollectorProcess, stream: TextIO) -> bool:
+    """One line on the recording, if there was one; whether it failed."""
     from netdash.collector.process import read_closing
 
     status = read_closing(collector)
     if status is None:
-        return 0
-    line = sanitize(status.failure or status.closing or "", 1000)
-    print(f"netdash: {line}", file=sys.stdout if output == "none" and status.failure is None else sys.stderr)
-    return int(status.failure is not None and output != "dashboard")
+        return False
+    failed = status.failure is not None
+    print(f"netdash: {sanitize(status.failure or status.closing or '', 1000)}", file=sys.stderr if failed else stream)
+    return failed
 
 
 def _run_file(path: str, arguments: Sequence[str] | None, options: Options, output: Output) -> int:
@@ -121,10 +123,10 @@ def _run_file(path: str, arguments: Sequence[str] | None, options: Options, outp
 
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     opened = open_file(path)
-    _become_ordinary()
     if opened.kind is FileKind.RECORDING:
         opened.file.close()  # before SQLite opens it: closing any descriptor drops the locks on a file
         return _run_recording(path, arguments, options, output)
+    _become_ordinary()
     from netdash.sources.capture.source import capture_source
 
     if output == "dashboard":
@@ -154,9 +156,12 @@ def _play_capture(opened: OpenedFile, arguments: Sequence[str] | None) -> int:
 
 
 def _run_recording(path: str, arguments: Sequence[str] | None, options: Options, output: Output) -> int:
-    from netdash.sources.recording import open_recording
+    from netdash.recording.reader import RecordingStore
+    from netdash.sources.recording import recording_source
 
-    recording = open_recording(path, options)
+    store = RecordingStore(path)
+    _become_ordinary()
+    recording = recording_source(store, options)
     if output == "dashboard":
         from netdash.ui.run import run_playback
 

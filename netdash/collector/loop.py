@@ -14,6 +14,7 @@ from netdash.collector.messages import Command, Kind, SetInterval, SetRecording,
 from netdash.collector.packet_watcher import PacketWatcher
 from netdash.collector.poller import Collector
 from netdash.collector.recorder import Recorder, start_in_thread
+from netdash.errors import NetdashError
 from netdash.kernel.capture_filter import compile_capture_filter
 from netdash.model.recording_status import RecordingStatus
 from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, Options
@@ -38,6 +39,12 @@ async def collect(
     collector = await Collector.open(options.interfaces, options.max_flows, refused, capture)
     on_open(collector.layers)
     recorder = Recorder(options)
+    try:
+        if options.log_path is not None:
+            recorder.start(options.delay_seconds)
+    except NetdashError:
+        await collector.close()
+        raise
     stopping, gone = asyncio.Event(), asyncio.Event()
     switching, switches = asyncio.Lock(), set[asyncio.Task[None]]()
 
@@ -81,8 +88,6 @@ async def collect(
     watcher = PacketWatcher(collector.layers.counter, channel.send_packets)
     watching = asyncio.create_task(watcher.run())
     try:
-        if options.log_path is not None:
-            recorder.start(options.delay_seconds)
         await take_snapshot()
         while not (stopping.is_set() or gone.is_set()):
             if await clock.tick():

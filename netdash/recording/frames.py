@@ -21,7 +21,7 @@ from netdash.model.tables import FLOW_ROW, SOCKET_ROW, STATION_ROW
 from netdash.recording.defaults import to_model
 from netdash.recording.layout import Columns, columns_of, convert, dtype_of
 from netdash.recording.numbers_apart import Number, Outline, put_together, take_apart
-from netdash.recording.planes import DamagedError
+from netdash.recording.planes import DamagedError, Numbers, pack, unpack
 from netdash.recording.table_change import TableChange, TableReader
 from netdash.recording.table_writer import Guess, RowKey, TableWriter
 
@@ -31,7 +31,7 @@ KEY_FRAMES: Final = 60
 SOCKET_FRAMES: Final = 30
 """Sockets are in every frame that many at least."""
 
-SOCKET_BYTES: Final = 1200
+SOCKET_BYTES: Final = 1000
 """Room that sockets may take in a frame, on average."""
 
 MAX_FRAME_BYTES: Final = 1 << 29
@@ -99,6 +99,8 @@ class ProcessesChange(msgspec.Struct, frozen=True, array_like=True):
     """Which of the known ones, by order of appearance; None: the same as in the frame before."""
     figures: dict[str, list[Number]]
     """By field, one for each process."""
+    packed: dict[str, Numbers]
+    """The same, of fields whose figures are all known counts."""
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
@@ -191,10 +193,17 @@ class FrameWriter:
                 place = self._processes[facts] = len(self._processes)
                 new.append(dict(zip(_FACTS, facts, strict=True)))
             order.append(place)
-        figures: dict[str, list[Number]] = {name: [getattr(p, name) for p in processes] for name in _FIGURES}
+        figures: dict[str, list[Number]] = {}
+        packed: dict[str, Numbers] = {}
+        for name in _FIGURES:
+            column = [getattr(process, name) for process in processes]
+            if all(type(value) is int and value >= 0 for value in column):
+                packed[name] = pack(np.array(column, np.uint64))
+            else:
+                figures[name] = column
         same = order == self._process_order
         self._process_order = order
-        return ProcessesChange(new, None if same else order, figures)
+        return ProcessesChange(new, None if same else order, figures, packed)
 
     def _encode_sockets(self, sockets: NDArray[np.void], is_key: bool) -> bytes | None:
         """None as long as the sockets have used up their room."""
@@ -260,7 +269,7 @@ class FrameReader:
         snapshot = to_model(
             {name: value for name, value in rest.items() if name in _REST}
             | {"time": frame.time, "monotonic_ns": frame.monotonic_ns, "interval": frame.interval}
-            | {"processes": self._process_rows(frame.processes.figures), **tables},
+            | {"processes": self._process_rows(frame.processes), **tables},
             Snapshot,
         )
         if self._sockets_are_older:
@@ -268,10 +277,12 @@ class FrameReader:
             snapshot = replace(snapshot, health=replace(snapshot.health, notes=notes))
         return snapshot
 
-    def _process_rows(self, figures: dict[str, list[Number]]) -> list[dict[str, object]]:
+    def _process_rows(self, change: ProcessesChange) -> list[dict[str, object]]:
+        count = len(self._process_order)
+        figures = change.figures | {name: unpack(column, count).tolist() for name, column in change.packed.items()}
         if any(not 0 <= place < len(self._processes) for place in self._process_order):
             raise DamagedError("a process that is not known")
-        if any(len(column) != len(self._process_order) for column in figures.values()):
+        if any(len(column) != count for column in figures.values()):
             raise DamagedError("figures of processes that are not there")
         columns = figures.items()
         return [

@@ -63,8 +63,8 @@ class RecordingStore:
         self._with_log = has_log(path)
         self._connection = open_for_reading(path)
         self._moments = np.zeros(0, _MOMENT)
-        self._dropped = 0
         self._version = -1
+        self._end = math.inf
         self._first = 0
         self._table = Timetable.empty()
         self._position: _Position | None = None
@@ -75,6 +75,11 @@ class RecordingStore:
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
+
+    def end_at(self, time: float) -> None:
+        """What was recorded after `time` is left out from now on."""
+        self._end, self._version = time, -1
+        self._moments = self._moments[:0]
 
     def runs(self) -> list[Run]:
         """In order. Raises RecordingError."""
@@ -179,7 +184,8 @@ class RecordingStore:
             self._first = int(new["id"][0])
         self._first += gone
         self._moments = np.concatenate([self._moments[gone:], new])
-        moments = self._moments
+        inside = np.flatnonzero(self._moments["time"] <= self._end)
+        moments = self._moments[: inside[-1] + 1] if len(inside) else self._moments[:0]
         self._table = Timetable(
             self._first,
             np.ascontiguousarray(moments["time"]),

@@ -22,14 +22,15 @@ def run_output(
     options: Options,
     output: Literal["text", "json", "csv", "none"],
     progress: Callable[[], float] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> int:
     """Writes to stdout until `options.count`, a signal or the reader's end. Returns the exit code.
 
-    `progress`: share of a file that was read, shown while that takes long.
+    `progress`: share of a file that was read, shown while that takes long; `is_over`: asked after each snapshot.
 
     Raises NetdashError when the source or the stream fails.
     """
-    return asyncio.run(_run(source, options, output, progress))
+    return asyncio.run(_run(source, options, output, progress, is_over))
 
 
 async def _run(
@@ -37,13 +38,14 @@ async def _run(
     options: Options,
     output: Literal["text", "json", "csv", "none"],
     progress: Callable[[], float] | None,
+    is_over: Callable[[], bool],
 ) -> int:
     chosen = options.row_filter
     wanted = output == "text" or (chosen is not None and chosen.wants_host_names)
     resolver = Resolver(enabled=not options.numeric and wanted)
     try:
         async with progress_line(progress) if progress is not None else nullcontext():
-            return await run_headless(source, _sink(options, output, resolver), options.count)
+            return await run_headless(source, _sink(options, output, resolver), options.count, is_over)
     finally:
         resolver.close()
         await source.close()

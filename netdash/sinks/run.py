@@ -22,16 +22,18 @@ _READER_GONE: Final = (errno.EPIPE, errno.ECONNRESET, errno.EIO)
 """Errors of a write whose reader has ended: pipe, socket, hung-up terminal (tty_write in drivers/tty/tty_io.c)."""
 
 
-async def run_headless(source: SnapshotSource, sink: Sink, count: int | None) -> int:
+async def run_headless(
+    source: SnapshotSource, sink: Sink, count: int | None, is_over: Callable[[], bool] = lambda: False
+) -> int:
     """Writes the baseline, then `count` snapshots (None: until SIGINT or SIGTERM), then the end. Returns the exit code.
 
     A signal asks the source to stop: what was counted since the last snapshot is written too, after a `count` it is
     not. A second signal gives up on a source that does not stop and on a reader that has stalled. A reader that went
     away (`| head`) ends the run in silence. Must be called in the main thread; leaves the source open. Raises
     NetdashError when the stream takes no more for another reason, and SourceEndedError, with the end written, when
-    the source ends by itself.
+    the source ends by itself. `is_over` is asked after each snapshot.
     """
-    run = _Run(source, sink, count)
+    run = _Run(source, sink, count, is_over)
     consumer = asyncio.create_task(run.consume())
     with _signals_call(run.request_stop, lambda: run.give_up(consumer)):
         try:
@@ -51,10 +53,11 @@ class _ReaderGoneError(Exception):
 class _Run:
     """One run and how it is stopped."""
 
-    def __init__(self, source: SnapshotSource, sink: Sink, count: int | None) -> None:
+    def __init__(self, source: SnapshotSource, sink: Sink, count: int | None, is_over: Callable[[], bool]) -> None:
         self._source = source
         self._sink = sink
         self._count = count
+        self._is_over = is_over
         self._stopping: asyncio.Task[None] | None = None
         self._writing = False
         self.given_up = False
@@ -86,7 +89,7 @@ class _Run:
             if snapshot.interval > 0 and written != self._count:
                 self._write(partial(self._sink.write, snapshot))
                 written += 1
-            if written == self._count:
+            if written == self._count or self._is_over():
                 self.request_stop()
 
     def request_stop(self) -> None:

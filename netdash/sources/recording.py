@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from time import localtime, strftime
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.model.tables import FLOW_ROW, empty
 from netdash.options import Options
+from netdash.recording.database import shown
 from netdash.recording.reader import RecordingStore
 from netdash.sources.source import SourceEndedError
 
@@ -25,9 +28,8 @@ class RecordingSource:
     """Reads from the first to the last moment that is asked for; `close` closes the store."""
 
     store: RecordingStore
-    begin: float = -np.inf
-    end: float = np.inf
-    """Only intervals that end after `begin` and up to `end`, seconds since the epoch."""
+    begin: float = -math.inf
+    """Only intervals that end after it, seconds since the epoch."""
     follow: bool = False
     start: float | None = None
     """Where a playback begins, None = at the beginning."""
@@ -43,7 +45,7 @@ class RecordingSource:
         last, started = -1, False
         while not self._stopped.is_set():
             table = await self._timetable()
-            for number in _chosen(table, last, self.begin, self.end):
+            for number in _chosen(table, last, self.begin):
                 if self._stopped.is_set():
                     return
                 last = number
@@ -109,33 +111,24 @@ class RecordingSource:
             return
 
 
-def open_recording(path: str, options: Options) -> RecordingSource:
-    """The source of the recording at `path`, limited by `--from` and `--to`.
+def recording_source(store: RecordingStore, options: Options) -> RecordingSource:
+    """The source of an open recording, limited by `--from` and `--to`.
 
     Raises NetdashError where it cannot be read or holds nothing, UsageError for a wrong time.
     """
-    store = RecordingStore(path)
-    try:
-        table = store.timetable()
-        if not len(table) and not options.follow:
-            raise NetdashError(store.damage or f"{path} holds no interval yet: wait for the first, or use --follow")
-        if not len(table):
-            return RecordingSource(store, follow=True)
-        first, last = float(table.times[0]), float(table.times[-1])
-        begin = _limit(options.from_moment, first, first, last)
-        end = _limit(options.to_moment, last, first, last)
-        source = RecordingSource(
-            store,
-            begin if begin is not None else -np.inf,
-            end if end is not None else np.inf,
-            options.follow,
-            begin,
-        )
-        if not _chosen(table, -1, source.begin, source.end):
-            raise NetdashError(f"nothing was recorded then; {path} holds {_span(first, last)}")
-    except BaseException:
-        store.close()
-        raise
+    path, table = shown(store.path), store.timetable()
+    if not len(table) and not options.follow:
+        raise NetdashError(store.damage or f"{path} holds no interval yet: wait for the first, or use --follow")
+    if not len(table):
+        return RecordingSource(store, follow=True)
+    first, last = float(table.times[0]), float(table.times[-1])
+    begin = _limit(options.from_moment, first, first, last)
+    end = _limit(options.to_moment, last, first, last)
+    if end is not None:
+        store.end_at(end)
+    source = RecordingSource(store, -math.inf if begin is None else begin, options.follow and end is None, begin)
+    if not _chosen(store.timetable(), -1, source.begin):
+        raise NetdashError(f"nothing was recorded then; {path} holds {_span(first, last)}")
     return source
 
 
@@ -144,15 +137,13 @@ def _limit(text: str | None, shown: float, first: float, last: float) -> float |
 
 
 def _span(first: float, last: float) -> str:
-    from time import localtime, strftime
-
     form = "%Y-%m-%dT%H:%M:%S"
     return f"{strftime(form, localtime(first))} to {strftime(form, localtime(last))}"
 
 
-def _chosen(table: Timetable, after: int, begin: float, end: float) -> list[int]:
+def _chosen(table: Timetable, after: int, begin: float) -> list[int]:
     """Numbers of the moments beyond `after` that lie in the time asked for."""
-    inside = np.flatnonzero((table.times > begin) & (table.times <= end)) + table.first
+    inside = np.flatnonzero(table.times > begin) + table.first
     chosen: list[int] = inside[inside > after].tolist()
     return chosen
 
