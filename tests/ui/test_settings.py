@@ -10,11 +10,12 @@ from netdash.options import Options
 from netdash.settings import Settings, load_settings, settings_path
 from netdash.ui.help import HelpScreen
 from netdash.ui.key_profiles import PROFILES
-from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, KeyBinding
+from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding
 from netdash.ui.registry import VIEWS
 from netdash.ui.widgets.header_line import HeaderLine
 from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
+from netdash.ui.widgets.text_line import TextLine
 from tests.ui.apps import dashboard, settle, take
 from tests.ui.fixtures import FakeSource, interface, snapshot
 
@@ -32,7 +33,7 @@ def _keys(profile: str, keys: tuple[KeyBinding, ...]) -> list[str]:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_key_of_a_profile_means_two_things(profile: str) -> None:
-    every = {key.id for key in (*DASHBOARD_KEYS, *TABLE_KEYS)}
+    every = {key.id for key in (*DASHBOARD_KEYS, *TABLE_KEYS, *TIME_KEYS)}
     assert len(_keys(profile, DASHBOARD_KEYS)) == len(set(_keys(profile, DASHBOARD_KEYS)))
     for entry in VIEWS:
         own = entry.load().keys
@@ -97,3 +98,15 @@ async def test_a_wrong_file_is_a_note() -> None:
     async with app.run_test(size=(120, 24)) as pilot:
         await take(app, pilot, snapshot(interfaces=[interface()]))
         assert "netdash.toml: colour is no setting; ignored" in app.main_screen.notes()
+
+
+async def test_iftops_keys() -> None:
+    app = dashboard(FakeSource(), Options(settings=Settings(profile="iftop"), view="flows"))
+    async with app.run_test(size=(120, 24)) as pilot:
+        await take(app, pilot, snapshot(interfaces=[interface()]))
+        await pilot.press("3")
+        assert app.main_screen.view is not None
+        assert app.main_screen.view.view_id == "flows"
+        assert "by 40 s rate" in app.main_screen.view.query_one("#flow-status", TextLine).text
+        await pilot.press("P")
+        await settle(pilot, lambda: app.state.paused)

@@ -9,6 +9,9 @@ from netdash.ui.keymap import KeyBinding
 FLOW_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("flows.names", "n", "names", "names", "Host names or addresses"),
     KeyBinding("flows.sort_rate", "r", "sort_rate", "rate", "Sort by rate; again: the next of 2, 10, 40 s"),
+    KeyBinding("flows.sort_2s", "", "sort_window(0)", "", "Sort by the rate of 2 seconds"),
+    KeyBinding("flows.sort_10s", "", "sort_window(1)", "", "Sort by the rate of 10 seconds"),
+    KeyBinding("flows.sort_40s", "", "sort_window(2)", "", "Sort by the rate of 40 seconds"),
     KeyBinding("flows.sort_port", "P", "sort('port')", "port", "Sort by the lower port, mostly the service"),
     KeyBinding("flows.sort_source", "S", "sort('local')", "source", "Sort by the local (source) address"),
     KeyBinding("flows.sort_destination", "D", "sort('remote')", "dest", "Sort by the remote (destination) address"),

@@ -308,7 +308,10 @@ class FlowsView(View):
     def action_sort_rate(self) -> None:
         """Sorts by rate; if it is sorted so already, by that of the next window."""
         step = 1 if self._order.sort == "rate" else 0
-        window = (self._order.window + step) % len(WINDOW_SECONDS)
+        self.action_sort_window((self._order.window + step) % len(WINDOW_SECONDS))
+
+    def action_sort_window(self, window: int) -> None:
+        """Sorts by the rate over one of WINDOW_SECONDS."""
         self._reorder(replace(self._order, sort="rate", window=window, descending=True))
 
     def action_reverse(self) -> None:
