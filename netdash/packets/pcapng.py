@@ -15,9 +15,9 @@ from typing import BinaryIO, Final
 
 import netdash
 from netdash.errors import NetdashError
+from netdash.model.packet_comment import ProcessNote, process_comment
 from netdash.model.packets import MAX_SNAP_BYTES, WatchedPacket, frame_with_tag
 from netdash.model.sanitize import sanitize
-from netdash.packets.process_comment import ProcessNote, process_comment
 
 _SECTION_HEADER, _INTERFACE_DESCRIPTION, _ENHANCED_PACKET = 0x0A0D0D0A, 1, 6
 _BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D

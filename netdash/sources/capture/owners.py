@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdash.model.hashing import hash_columns, lookup
-from netdash.model.packet_comment import PacketProcess, parse_comment
+from netdash.model.packet_comment import parse_process_comment
 from netdash.model.snapshot import Process
 from netdash.model.tables import Attribution
 from netdash.sources.capture.pairs import flow_pair_ids, pair_ids
@@ -16,6 +16,15 @@ from netdash.sources.capture.records import NO_COMMENT
 
 _MAX_FLOWS: Final = 262_144
 """Flows whose process is remembered; further ones stay without."""
+
+
+class PacketProcess(NamedTuple):
+    """Whose packet it was; a comment without a pid names nobody."""
+
+    pid: int
+    name: str
+    user: str
+    """Empty where not known."""
 
 
 class CommentOwners:
@@ -40,7 +49,7 @@ class CommentOwners:
         _, first = np.unique(hash_columns(pairs, numbers.astype(np.uint64)), return_index=True)
         for pair, number in zip(pairs[first].tolist(), numbers[first].tolist(), strict=True):
             if number not in self._processes:
-                self._processes[number] = parse_comment(texts[number])
+                self._processes[number] = _process_of(texts[number])
             process = self._processes[number]
             if process is not None and (pair in self._owners or len(self._owners) < _MAX_FLOWS):
                 self._owners[pair] = process
@@ -60,6 +69,11 @@ class CommentOwners:
         for row, owner in zip(owned.tolist(), owners, strict=True):
             members.setdefault(owner, []).append(row)
         return tuple(_process(owner, flows[rows]) for owner, rows in members.items())
+
+
+def _process_of(comment: str) -> PacketProcess | None:
+    note = parse_process_comment(comment)
+    return None if note is None or note.pid is None else PacketProcess(note.pid, note.process, note.user)
 
 
 def _process(owner: PacketProcess, flows: NDArray[np.void]) -> Process:

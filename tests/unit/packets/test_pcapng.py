@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from netdash.errors import NetdashError
+from netdash.model.packet_comment import ProcessNote
 from netdash.model.packets import LINK_RAW_IP, WatchedPacket
 from netdash.packets.pcapng import write_pcapng
-from netdash.packets.process_comment import ProcessNote, parse_process_comment, process_comment
 from tests.unit.packets.test_decode import SYN
+from tests.unit.sources.capture_files import frame, read_all
 
 TIME_NS = 1_700_000_000_123_456_789
 CURL = ProcessNote(4711, "curl", "www-data")
@@ -111,24 +110,26 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
         write_pcapng(tmp_path / "missing" / "x.pcapng", PACKETS, {})
 
 
-def test_a_comment_in_its_documented_form() -> None:
-    assert process_comment(ProcessNote(1, "a b=c%\n[x]", "")) == "pid=1 process=a%20b%3Dc%25%0A%5Bx%5D"
-    assert parse_process_comment("note pid=12 process=kworker/0:1 user=root more=x") == ProcessNote(
-        12, "kworker/0:1", "root"
-    )
-    assert parse_process_comment("captured by hand") is None
-
-
-@given(
-    pid=st.none() | st.integers(0, 2**31 - 1),
-    name=st.text(st.characters(categories=("L", "N", "P", "Zs")), max_size=200),
-)
-def test_comments_come_back(pid: int | None, name: str) -> None:
-    note = ProcessNote(pid, name)
-    assert parse_process_comment(process_comment(note)) == (note if pid is not None or name else None)
-
-
-@given(st.text(max_size=300))
-def test_hostile_comments(text: str) -> None:
-    found = parse_process_comment(text)
-    assert found is None or found.process.isprintable() or "·" in found.process
+def test_names_of_processes_come_back_from_the_file(tmp_path: Path) -> None:
+    """Written here, read as a capture file: direction and process of every flow."""
+    path = tmp_path / "out.pcapng"
+    notes = [ProcessNote(4711, "Web Content [1] \N{SNOWMAN}", "www-data"), ProcessNote(12, "x" * 64), None]
+    notes.append(ProcessNote(None, "kernel"))
+    packets = [
+        WatchedPacket(
+            TIME_NS + number, 2, 4 if number % 2 else 0, 100, frame("192.0.2.1", 40_000 + number, "198.51.100.7", 443)
+        )
+        for number in range(len(notes))
+    ]
+    by_time = {packet.time_ns: note for packet, note in zip(packets, notes, strict=True)}
+    write_pcapng(path, packets, {2: "eth0"}, lambda packet: by_time[packet.time_ns])
+    (last,) = (snapshot for snapshot in read_all(path) if snapshot.interval > 0)
+    assert [interface.name for interface in last.interfaces] == ["eth0"]
+    names = {process.pid: (process.name, process.user) for process in last.processes}
+    assert names == {note.pid: (note.process, note.user) for note in notes if note is not None and note.pid}
+    # A received packet comes from the remote end.
+    for number, note in enumerate(notes):
+        sender = "local_port" if number % 2 else "remote_port"
+        (row,) = last.flows[last.flows[sender] == 40_000 + number]
+        assert int(row["pid"]) == (note.pid if note is not None and note.pid else -1)
+        assert (int(row["tx_packets"]), int(row["rx_packets"])) == ((1, 0) if number % 2 else (0, 1))

@@ -99,7 +99,7 @@ def test_comments_of_netdash_name_the_process(tmp_path: Path) -> None:
     file = Pcapng()
     file.section()
     file.interface()
-    file.packet(there(), TICKS, (1, b"pid=123 process=my curl\x1b[2J user=alice"))
+    file.packet(there(), TICKS, (1, b"pid=123 process=my%20curl\x1b[2J user=alice"))
     file.packet(back(), TICKS)
     file.packet(frame(CLIENT, 50_000, SERVER, 80), TICKS, (1, b"a remark of somebody"))
     last = read(tmp_path, file)[-1]
