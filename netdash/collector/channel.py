@@ -71,10 +71,10 @@ class SnapshotChannel:
 
     async def finish(self, kind: Kind, text: str = "") -> None:
         """Waits until everything went out, then sends a last frame of `kind`."""
-        await self._idle.wait()
+        await self._wait_until_idle()
         if not self._closed:
             self._start(encode_frame(kind, text.encode()))
-            await self._idle.wait()
+            await self._wait_until_idle()
 
     def close(self) -> None:
         """Closes the connection."""
@@ -84,6 +84,11 @@ class SnapshotChannel:
             self._loop.remove_writer(self._socket.fileno())
             self._socket.close()
             self._idle.set()
+
+    async def _wait_until_idle(self) -> None:
+        # One wait is not enough: before the waiter runs, the frame after may have begun.
+        while not self._idle.is_set():
+            await self._idle.wait()
 
     def _next(self) -> None:
         if self._closed:
