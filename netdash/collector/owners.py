@@ -101,14 +101,13 @@ class OwnerTable:
 
     def _remember(self, flows: NDArray[np.void], now_ns: int) -> None:
         owned = take(flows, flows["pid"] != UNKNOWN)
-        fresh = self.seen_ns > now_ns - _REMEMBERED_NS
-        ids = np.concatenate([owned["id"], self.ids[fresh]])
-        _, first = np.unique(ids, return_index=True)
-        first = np.sort(first)[:_MAX_REMEMBERED]
-        self.ids = ids[first]
-        self.pids = np.concatenate([owned["pid"], self.pids[fresh]])[first]
-        self.kinds = np.concatenate([owned["attribution"], self.kinds[fresh]])[first]
-        self.seen_ns = np.concatenate([np.full(len(owned), now_ns, np.int64), self.seen_ns[fresh]])[first]
+        fresh = np.flatnonzero(self.seen_ns > now_ns - _REMEMBERED_NS)
+        rests = fresh[lookup(owned["id"], self.ids[fresh]) < 0]
+        self.ids = np.concatenate([owned["id"], self.ids[rests]])[:_MAX_REMEMBERED]
+        self.pids = np.concatenate([owned["pid"], self.pids[rests]])[:_MAX_REMEMBERED]
+        self.kinds = np.concatenate([owned["attribution"], self.kinds[rests]])[:_MAX_REMEMBERED]
+        seen_ns = np.concatenate([np.full(len(owned), now_ns, np.int64), self.seen_ns[rests]])
+        self.seen_ns = seen_ns[:_MAX_REMEMBERED]
 
 
 def _follow(

@@ -345,8 +345,10 @@ def _differences(old: dict[str, int], new: dict[str, int]) -> dict[str, int]:
     return {
         name: value - old[name]
         for name, value in new.items()
-        if name in old
-        and value >= old[name]
-        and not is_gauge(name)
-        and (value != old[name] or name.partition(".")[0] in _ALWAYS_SHOWN)
+        if value >= old.get(name, value + 1) and (value != old[name] or _is_always_shown(name)) and not is_gauge(name)
     }
+
+
+@lru_cache(maxsize=4096)
+def _is_always_shown(name: str) -> bool:
+    return name.partition(".")[0] in _ALWAYS_SHOWN

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netdash.collector.traffic import Mover, payload_by_process
 from netdash.kernel.procfs import ProcessFacts
-from netdash.model.hashing import connection_ids, hash_columns
+from netdash.model.hashing import connection_ids, group_equal, hash_columns
 from netdash.model.protocols import ESTABLISHED, LISTEN, TCP, UDP
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Process
@@ -206,7 +206,7 @@ def _wire_by_pid(flows: NDArray[np.void]) -> dict[int, tuple[int, int, int, int]
     if not len(owned):
         return {}
     ids = hash_columns(connection_ids(owned), owned["pid"].astype(np.uint64))
-    _, first, group = np.unique(ids, return_index=True, return_inverse=True)
+    first, group = group_equal(ids)
     figures = np.zeros((len(first), 4), np.int64)
     for column, name in enumerate(("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")):
         np.maximum.at(figures[:, column], group, owned[name])

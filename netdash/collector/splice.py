@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from netdash.collector.traffic import MOVED_ROW
 from netdash.kernel.task_sockets import TASK_SOCKET_ROW
-from netdash.model.hashing import lookup
+from netdash.model.hashing import group_equal, lookup
 from netdash.model.protocols import TCP
 from netdash.model.tables import SOCKET_ROW, UNKNOWN, empty, join, take
 
@@ -54,7 +54,9 @@ class SpliceTable:
         spliced = np.maximum(now - base, 0)
         rows = _rows(open_rows, spliced - before)
         ends = self._ends(closed, traffic, held)
-        self._remember(open_rows, base, spliced, closed, held)
+        listed = np.zeros(len(self.rows), np.bool_)
+        listed[found[known]] = True
+        self._remember(open_rows, base, spliced, closed, held, listed)
         self.started = True
         return np.concatenate([rows, ends])
 
@@ -78,14 +80,18 @@ class SpliceTable:
         spliced: NDArray[np.int64],
         closed: NDArray[np.void],
         held: NDArray[np.void],
+        listed: NDArray[np.bool_],
     ) -> None:
-        ended = (lookup(closed["cookie"], self.rows["cookie"]) >= 0) & ~self.lingering
-        listed = lookup(open_rows["cookie"], self.rows["cookie"]) >= 0
-        holding = lookup(held["cookie"], self.rows["cookie"])
-        stays = np.flatnonzero(~ended & ~listed & (holding >= 0))
+        """`listed`: which of the remembered sockets are among `open_rows`."""
+        left = np.flatnonzero(~listed)
+        cookies = self.rows["cookie"][left]
+        ended = (lookup(closed["cookie"], cookies) >= 0) & ~self.lingering[left]
+        holding = lookup(held["cookie"], cookies)
+        lingers = ~ended & (holding >= 0)
+        stays = left[lingers]
         unlisted = take(self.rows, stays)
         # All of it has come: the other end's FIN is what took the socket out of the listing.
-        unlisted["rx_payload_total"] = held["rx_payload_bytes"][holding[stays]]
+        unlisted["rx_payload_total"] = held["rx_payload_bytes"][holding[lingers]]
         self.rows = join(open_rows, unlisted)
         self.base = np.concatenate([base, self.base[stays]])
         self.spliced = np.concatenate([spliced, self.spliced[stays]])
@@ -103,10 +109,10 @@ def _taken_out(sockets: NDArray[np.void]) -> NDArray[np.int64]:
 
 def _received_by_calls(cookies: NDArray[np.uint64], traffic: NDArray[np.void]) -> NDArray[np.int64]:
     """For each cookie what all its processes received."""
-    unique, group = np.unique(traffic["cookie"], return_inverse=True)
-    sums = np.zeros(len(unique), np.int64)
+    first, group = group_equal(traffic["cookie"])
+    sums = np.zeros(len(first), np.int64)
     np.add.at(sums, group, traffic["rx_payload_bytes"].astype(np.int64))
-    found = lookup(unique, cookies)
+    found = lookup(traffic["cookie"][first], cookies)
     return np.where(found >= 0, sums[found], 0) if len(sums) else np.zeros(len(cookies), np.int64)
 
 

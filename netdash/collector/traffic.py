@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.kernel.socket_traffic import TRAFFIC_ROW
-from netdash.model.hashing import hash_columns, lookup
+from netdash.model.hashing import group_equal, hash_columns, lookup
 from netdash.model.tables import SOCKET_ROW, UNKNOWN, empty, take
 
 MOVED_ROW: Final = np.dtype(
@@ -83,8 +83,8 @@ class TrafficTable:
 
     def to_forget(self, live_cookies: NDArray[np.uint64]) -> NDArray[np.void]:
         """TRAFFIC_ROW of counters that nobody will add to any more."""
-        gone = (self.idle >= _IDLE_LOOKS) & (lookup(live_cookies, self.rows["cookie"]) < 0)
-        return take(self.rows, gone)
+        idle = take(self.rows, self.idle >= _IDLE_LOOKS)
+        return take(idle, lookup(live_cookies, idle["cookie"]) < 0)
 
 
 def sockets_of(moved: NDArray[np.void], known: NDArray[np.uint64], net_namespace: int) -> NDArray[np.void]:
@@ -118,7 +118,7 @@ def payload_by_process(moved: NDArray[np.void]) -> dict[tuple[int, int], Mover]:
     if not len(moved):
         return {}
     ids = hash_columns(moved["pid"].astype(np.uint64), moved["start_ticks"])
-    _, first, group = np.unique(ids, return_index=True, return_inverse=True)
+    first, group = group_equal(ids)
     sums = np.zeros((len(first), 2), np.int64)
     np.add.at(sums, group, np.stack([moved["rx_payload"], moved["tx_payload"]], axis=1))
     return {

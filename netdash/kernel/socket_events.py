@@ -114,6 +114,8 @@ def subtract_seen_fins(events: NDArray[np.void], last_seen: NDArray[np.void]) ->
     of a dump. A socket that was in CLOSE_WAIT, LAST_ACK or CLOSING had received its FIN. For the rest it is not known
     whether the connection ended by FIN (one byte too many) or by reset or time-out (exact).
     """
+    if not len(events):
+        return
     with_fin = last_seen[np.isin(last_seen["state"], FIN_RECEIVED_STATES) & (last_seen["has_info"] == 1)]
     sure = np.isin(events["cookie"], with_fin["cookie"]) & (events["rx_payload_bytes"] > 0)
     events["rx_payload_bytes"] -= sure
