@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from netdash.kernel.raw_flow import RawCounts
 from netdash.kernel.station_counts import group_stations, stations_of_ip
-from netdash.model.merge import merge_stations
 from netdash.model.snapshot import Interface
-from netdash.model.tables import STATION_ROW
+from netdash.model.stations import merge_stations
+from netdash.model.tables import STATION_ROW, UNKNOWN
 
 _MAC_CHARACTERS = len("00:00:00:00:00:00")
 
@@ -30,4 +30,7 @@ def _rows(counts: NDArray[np.void], direction: str) -> NDArray[np.void]:
     rows["ifindex"] = counts["ifindex"]
     rows["mac"] = np.ascontiguousarray(counts["station"]).view(np.uint8).reshape(-1, 8)[:, :6]
     rows[f"{direction}_packets"], rows[f"{direction}_bytes"] = counts["packets"], counts["bytes"]
+    rows[f"{direction}_ip_packets"] = counts["ip_packets"]
+    for name in ("rx_ip_packets", "tx_ip_packets"):
+        rows[name][counts["station"] == 0] = UNKNOWN
     return rows

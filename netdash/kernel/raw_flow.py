@@ -73,10 +73,18 @@ SIZE_COUNTS = np.dtype([("ifindex", "<u4"), ("outgoing", "u1"), ("packets", "<u8
 
 
 STATION_COUNTS = np.dtype(
-    [("ifindex", "<u4"), ("outgoing", "<u4"), ("station", "<u8"), ("packets", "<u8"), ("bytes", "<u8")]
+    [
+        ("ifindex", "<u4"),
+        ("outgoing", "<u4"),
+        ("station", "<u8"),
+        ("packets", "<u8"),
+        ("ip_packets", "<u8"),
+        ("bytes", "<u8"),
+    ]
 )
-"""Wire packets and bytes from or to one MAC address (`station`, as in FLOW_VALUE) on one interface. Rows may repeat. Of
-interfaces without Ethernet headers the address means nothing. `station` 0: not known, or there was no room."""
+"""Wire packets and bytes from or to one MAC address (`station`, as in FLOW_VALUE) on one interface; `ip_packets`: of
+these the IPv4 and IPv6 ones. Rows may repeat. Of interfaces without Ethernet headers the address means nothing.
+`station` 0: not known, or there was no room; of those it is not known which are IP."""
 
 
 @dataclass(frozen=True, slots=True)

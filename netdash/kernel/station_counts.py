@@ -32,6 +32,7 @@ def stations_of(keys: NDArray[np.void], values: NDArray[np.void]) -> NDArray[np.
     counts["outgoing"] = keys["packet_type"] == PACKET_OUTGOING
     counts["station"] = np.where(keys["flags"] & FLAG_OVERFLOW, 0, values["station"])
     counts["packets"], counts["bytes"] = values["wire_packets"], values["wire_bytes"]
+    counts["ip_packets"] = np.where(is_ip(keys), values["wire_packets"], 0)
     return counts
 
 
@@ -57,6 +58,6 @@ def _group(rows: NDArray[np.void]) -> NDArray[np.void]:
         starts[1:] |= ordered[name][1:] != ordered[name][:-1]
     first = np.flatnonzero(starts)
     grouped = ordered[first]
-    for name in ("packets", "bytes"):
+    for name in ("packets", "ip_packets", "bytes"):
         grouped[name] = np.add.reduceat(ordered[name], first)
     return grouped

@@ -12,6 +12,7 @@ from netdash.model.process_history import Moved, OtherKind, OtherTraffic, Proces
 from netdash.model.protocol_history import InterfaceProtocolFigures, ProtocolFigures, ProtocolHistory
 from netdash.model.service_history import OTHERS, ServiceFigures, ServiceHistory, Side
 from netdash.model.socket_history import SocketFigures, SocketHistory, Trouble
+from netdash.model.station_history import StationFigures, StationHistory
 from netdash.model.windows import WINDOW_SECONDS
 
 __all__ = [
@@ -37,5 +38,7 @@ __all__ = [
     "Side",
     "SocketFigures",
     "SocketHistory",
+    "StationFigures",
+    "StationHistory",
     "Trouble",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.model.snapshot import Accounting, Health, Interface, InterfaceProtocols, Process, SizeBucket, Snapshot
+from netdash.model.stations import merge_stations
 from netdash.model.tables import FLOW_OVERFLOW, UNKNOWN, Attribution, join, take
 
 V = TypeVar("V")
@@ -22,9 +23,6 @@ MAX_PROCESSES: Final = 65_536
 PROTOCOL_CLASSES: Final = tuple(f.name for f in fields(InterfaceProtocols) if f.name != "sizes")
 """Names of the traffic classes of `InterfaceProtocols`."""
 
-MAX_STATIONS: Final = 16_384
-
-_STATION_SUMS: Final = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
 _FLOW_SUMS: Final = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_payload", "tx_payload")
 
 
@@ -118,32 +116,6 @@ def fold_flows(rows: NDArray[np.void], limit: int = MAX_FLOWS) -> tuple[NDArray[
 def overflow_id(ifindex: int) -> int:
     """The id of the row that collects an interface's flows without a row of their own."""
     return (0xFFFF_FFFF << 32) | ifindex
-
-
-def merge_stations(earlier: NDArray[np.void], later: NDArray[np.void], limit: int = MAX_STATIONS) -> NDArray[np.void]:
-    """STATION_ROW tables added by (interface, address); the smallest beyond `limit` in rows of address zero."""
-    rows = _add_stations(join(earlier, later))
-    if len(rows) > limit:
-        order = np.argpartition(rows["rx_bytes"] + rows["tx_bytes"], len(rows) - limit)
-        rows["mac"][order[: len(rows) - limit]] = 0
-        rows = _add_stations(rows)
-    return rows
-
-
-def _add_stations(rows: NDArray[np.void]) -> NDArray[np.void]:
-    mac = rows["mac"].astype(np.uint64) << np.arange(0, 48, 8, dtype=np.uint64)
-    order = np.lexsort((mac.sum(axis=1), rows["ifindex"]))
-    added, mac = take(rows, order), mac[order]
-    starts = np.ones(len(rows), np.bool_)
-    starts[1:] = (added["ifindex"][1:] != added["ifindex"][:-1]) | (mac[1:] != mac[:-1]).any(axis=1)
-    first = np.flatnonzero(starts)
-    if len(first) == len(rows):
-        return added
-    sums = {name: np.add.reduceat(added[name], first) for name in _STATION_SUMS}
-    added = take(added, first)
-    for name, column in sums.items():
-        added[name] = column
-    return added
 
 
 def _merge_sockets(earlier: NDArray[np.void], later: NDArray[np.void]) -> NDArray[np.void]:

@@ -122,12 +122,14 @@ STATION_ROW: Final = np.dtype(
         ("rx_bytes", "<i8"),
         ("tx_packets", "<i8"),
         ("tx_bytes", "<i8"),
+        ("rx_ip_packets", "<i8"),
+        ("tx_ip_packets", "<i8"),
     ]
 )
 """Wire traffic with one MAC address on one interface in one interval: `rx`: frames that came from it, `tx`: frames that
-were sent to it (also a group's address). Address zero: of stations that
-had no room or are not known, of interface 0 where not even that is. An IP flow whose
-other end changes its address within an interval counts for one of the two."""
+were sent to it (also a group's address). `*_ip_packets`: those of IPv4 and IPv6. Address zero: of stations that had no
+room or are not known, of interface 0 where not even that is; which of their packets are IP is `UNKNOWN`. An IP flow
+whose other end changes its address within an interval counts for one of the two."""
 
 IPV4_PREFIX: Final = bytes(10) + b"\xff\xff"
 

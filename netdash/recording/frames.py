@@ -56,7 +56,7 @@ _GUESSES: Final[dict[str, dict[str, Guess]]] = {
     }
     | {"delivery_rate_bytes": Guess(last=True)}
     | _NOW,
-    "stations": {},
+    "stations": {f"{way}_ip_packets": Guess(others={f"{way}_packets": 1}) for way in ("rx", "tx")},
 }
 
 

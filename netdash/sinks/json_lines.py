@@ -21,6 +21,7 @@ from netdash.sinks.rows import (
     process_row,
     protocols_row,
     socket_rows,
+    station_rows,
 )
 from netdash.sinks.run_totals import RunTotals
 from netdash.sinks.sink import emit
@@ -106,6 +107,7 @@ class JsonLinesSink:
             line["sockets"] = list(socket_rows(snapshot, self._addresses))
         if view in (None, "protocols"):
             line["protocols"] = {sanitize(name): protocols_row(value) for name, value in snapshot.protocols.items()}
+            line["stations"] = station_rows(snapshot)
             line["counters"] = {sanitize(name): value for name, value in snapshot.counters.items()}
             line["gauges"] = {sanitize(name): value for name, value in snapshot.gauges.items()}
         return line

@@ -135,6 +135,19 @@ class SizeRow(msgspec.Struct, gc=False):
     tx_packets: int
 
 
+class StationRow(msgspec.Struct, gc=False):
+    """A MAC address on an interface; of address None it is not known whose frames they are, nor which are IP."""
+
+    interface: str | None
+    mac: str | None
+    rx_bytes: int | None
+    tx_bytes: int | None
+    rx_packets: int | None
+    tx_packets: int | None
+    rx_ip_packets: int | None
+    tx_ip_packets: int | None
+
+
 class ProtocolsRow(msgspec.Struct, gc=False):
     """What one interface carried, by protocol."""
 

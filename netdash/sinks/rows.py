@@ -19,7 +19,8 @@ from netdash.model.protocols import (
     state_name,
 )
 from netdash.model.sanitize import sanitize
-from netdash.model.snapshot import Interface, InterfaceProtocols, Process, Snapshot
+from netdash.model.snapshot import Interface, InterfaceProtocols, Layer, Process, Snapshot
+from netdash.model.stations import NO_STATION, mac_text
 from netdash.model.tables import (
     ATTRIBUTION_NAMES,
     FLOW_ECHO,
@@ -28,7 +29,16 @@ from netdash.model.tables import (
     Attribution,
     address_text,
 )
-from netdash.sinks.row_types import FlowRow, InterfaceFacts, InterfaceRow, ProcessRow, ProtocolsRow, SizeRow, SocketRow
+from netdash.sinks.row_types import (
+    FlowRow,
+    InterfaceFacts,
+    InterfaceRow,
+    ProcessRow,
+    ProtocolsRow,
+    SizeRow,
+    SocketRow,
+    StationRow,
+)
 
 T = TypeVar("T")
 
@@ -150,6 +160,21 @@ def protocols_row(protocols: InterfaceProtocols) -> ProtocolsRow:
         multicast=p.multicast,
         sizes=[SizeRow(first=s.first, last=s.last, rx_packets=s.rx_packets, tx_packets=s.tx_packets) for s in p.sizes],
     )
+
+
+def station_rows(snapshot: Snapshot) -> list[StationRow] | None:
+    """All stations; None where packets are not counted."""
+    if snapshot.mode.layer is not Layer.WIRE:
+        return None
+    stations = snapshot.stations
+    interfaces = interface_names(snapshot)
+    macs = [None if mac == NO_STATION else mac_text(mac) for mac in stations["mac"].copy().view("V6").ravel().tolist()]
+    columns = (
+        [interfaces.get(index) for index in stations["ifindex"].tolist()],
+        macs,
+        *(_optional(stations[name], stations[name] >= 0) for name in StationRow.__struct_fields__[2:]),
+    )
+    return list(map(StationRow, *columns))
 
 
 class AddressTexts:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from netdash.model.snapshot import InterfaceProtocols, Snapshot, Traffic
-from netdash.model.units import Units
-from netdash.sinks.text_layout import clean, per_second, rate, rate_words, table
+from netdash.model.stations import NO_STATION, mac_text, own_macs, station_name
+from netdash.model.units import NOT_KNOWN, Units
+from netdash.sinks.rows import interface_names
+from netdash.sinks.text_layout import clean, more, per_second, rate, rate_words, table
 
 _DETAILED: Final = (
     "",
@@ -34,6 +38,10 @@ _GENERAL: Final = (
 )
 
 
+_STATION: Final = ("Station", "Iface", "Who", "From pkts", "IP", "bytes", "rate", "To pkts", "IP", "bytes", "rate")
+_TOP_STATIONS: Final = 50
+
+
 def protocols_summary_text(snapshot: Snapshot, units: Units) -> list[str]:
     """One row an interface that carried any: bytes of each protocol, in and out together."""
     rows = []
@@ -52,7 +60,8 @@ def protocols_text(snapshot: Snapshot, units: Units) -> list[str]:
     lines = []
     for name, protocols in _busy(snapshot):
         lines += [*_interface_text(clean(name), protocols, units, snapshot.interval), ""]
-    return [*(lines or ["No interface carried a packet.", ""]), *_counters_text(snapshot)]
+    stations = _stations_text(snapshot, units)
+    return [*(lines or ["No interface carried a packet.", ""]), *stations, *_counters_text(snapshot)]
 
 
 def _busy(snapshot: Snapshot) -> list[tuple[str, InterfaceProtocols]]:
@@ -83,6 +92,43 @@ def _interface_text(name: str, protocols: InterfaceProtocols, units: Units, inte
         ]
         lines += ["", *table(("Packet size (bytes)", "In", "Out"), sizes, (0,), [20, 12, 12])]
     return lines
+
+
+def _stations_text(snapshot: Snapshot, units: Units) -> list[str]:
+    """The stations that moved most, as iptraf-ng's LAN monitor lists them; nothing where there is none."""
+    stations = snapshot.stations
+    if not len(stations):
+        return []
+    order = np.argsort(-(stations["rx_bytes"] + stations["tx_bytes"]), kind="stable")[:_TOP_STATIONS]
+    names, own = interface_names(snapshot), own_macs(snapshot.interfaces)
+    rows = [_station_row(station, names, own, units, snapshot.interval) for station in stations[order]]
+    return [
+        f"Stations  (wire packets and bytes from and to each MAC address; rates: {rate_words(units)})",
+        *table(_STATION, rows, (0, 1, 2), [17, 8, 9, 9, 7, 11, 7, 9, 7, 11, 7]),
+        *more(len(rows), len(stations), "stations"),
+        "",
+    ]
+
+
+def _station_row(
+    station: np.void, names: dict[int, str], own: dict[bytes, str], units: Units, interval: float
+) -> tuple[str, ...]:
+    mac = station["mac"].tobytes()
+    figures: list[str] = []
+    for way in ("rx", "tx"):
+        ip_packets, size = int(station[f"{way}_ip_packets"]), int(station[f"{way}_bytes"])
+        figures += [
+            str(station[f"{way}_packets"]),
+            NOT_KNOWN if ip_packets < 0 else str(ip_packets),
+            str(size),
+            rate(units, size, interval),
+        ]
+    return (
+        NOT_KNOWN if mac == NO_STATION else mac_text(mac),
+        names.get(int(station["ifindex"]), NOT_KNOWN),
+        clean(station_name(mac, own)),
+        *figures,
+    )
 
 
 def _counters_text(snapshot: Snapshot) -> list[str]:

@@ -16,6 +16,7 @@ from netdash.model.history import (
     ProtocolHistory,
     ServiceHistory,
     SocketHistory,
+    StationHistory,
 )
 from netdash.model.snapshot import Snapshot
 
@@ -44,13 +45,14 @@ class Histories:
         self.protocols = ProtocolHistory()
         self.sockets = SocketHistory()
         self.services = ServiceHistory()
+        self.stations = StationHistory()
         self.faults = FaultHistory()
         self.since: float | None = None
         """Wall clock of the beginning, seconds since the epoch: totals count from there. None: no snapshot yet."""
 
     def _all(self) -> tuple[History, ...]:
         tables = (self.flows, self.processes, self.interfaces, self.protocols)
-        return (*tables, self.sockets, self.services, self.faults)
+        return (*tables, self.sockets, self.services, self.stations, self.faults)
 
     def update(self, snapshot: Snapshot) -> None:
         """Takes one snapshot into all histories."""
@@ -68,6 +70,7 @@ class Histories:
         twin.protocols = self.protocols.copy()
         twin.sockets = self.sockets.copy()
         twin.services = self.services.copy()
+        twin.stations = self.stations.copy()
         twin.faults = self.faults.copy()
         twin.since = self.since
         return twin
@@ -76,6 +79,8 @@ class Histories:
         """The arrays that a copy shares with what it was copied from, and keeps when that one goes on."""
         yield from self.flows.arrays()
         yield self.sockets.figures.sockets
+        yield self.services.figures.rows
+        yield self.stations.figures.rows
 
     @property
     def object_bytes(self) -> int:

@@ -22,11 +22,13 @@ _UDP_HEADERS = 14 + 20 + 8
 _ARP = 0x0806
 _OTHERS = [f"02:00:00:00:01:{n:02x}" for n in range(3)]
 
-Totals = dict[str, tuple[int, int, int, int]]
+Totals = dict[str, tuple[int, ...]]
+_FIGURES = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "rx_ip_packets", "tx_ip_packets")
+_NOTHING = (0,) * len(_FIGURES)
 
 
 async def stations(counter: PacketCounter, port: Port, packets: int) -> Totals:
-    """By address: received packets and bytes, sent packets and bytes, when so many packets have been counted."""
+    """_FIGURES by address, when so many packets have been counted."""
     interfaces = [
         dataclasses.replace(interface("lo", 1), kind="loopback", mac="00:00:00:00:00:00"),
         dataclasses.replace(interface(port.interface, port.index), mac=port.mac),
@@ -37,9 +39,8 @@ async def stations(counter: PacketCounter, port: Port, packets: int) -> Totals:
         counter.switch()
         for row in station_rows(await counter.drain(), interfaces):
             mac = row["mac"].tobytes().hex(":")
-            figures = tuple(int(row[name]) for name in ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes"))
-            old = totals.get(mac, (0, 0, 0, 0))
-            totals[mac] = (old[0] + figures[0], old[1] + figures[1], old[2] + figures[2], old[3] + figures[3])
+            old = totals.get(mac, _NOTHING)
+            totals[mac] = tuple(int(row[name]) + before for name, before in zip(_FIGURES, old, strict=True))
         await asyncio.sleep(0.01)
     return totals
 
@@ -61,8 +62,8 @@ async def test_ip_and_other_frames_of_several_stations(lab: Lab, layer: str) -> 
         with local, other:
             local.send(b"on the loopback device")
         totals = await stations(counter, lab.b, 20)
-    expected: Totals = {mac: (2, 2 * (60 + size), 0, 0) for size, mac in enumerate(_OTHERS)}
-    expected[lab.a.mac] = (7, 7 * (_UDP_HEADERS + 100), 7, 7 * (_UDP_HEADERS + 500))
+    expected: Totals = {mac: (2, 2 * (60 + size), 0, 0, 0, 0) for size, mac in enumerate(_OTHERS)}
+    expected[lab.a.mac] = (7, 7 * (_UDP_HEADERS + 100), 7, 7 * (_UDP_HEADERS + 500), 7, 7)
     assert totals == expected
 
 

@@ -25,6 +25,7 @@ from netdash.model.tables import (
     FLOW_ROW,
     IPV4_PREFIX,
     SOCKET_ROW,
+    STATION_ROW,
     UNKNOWN,
     Attribution,
     empty,
@@ -201,6 +202,17 @@ def socket(
     return row
 
 
+def station(
+    mac: str, ifindex: int = 2, *, rx_packets: int = 10, tx_packets: int = 5, ip: bool = True
+) -> NDArray[np.void]:
+    """A table of one STATION_ROW with frames of 100 bytes; `ip`: all of them IP, else none."""
+    row = np.zeros(1, STATION_ROW)
+    row["ifindex"], row["mac"] = ifindex, np.frombuffer(bytes.fromhex(mac.replace(":", "")), np.uint8)
+    for way, packets in (("rx", rx_packets), ("tx", tx_packets)):
+        row[f"{way}_packets"], row[f"{way}_bytes"], row[f"{way}_ip_packets"] = packets, packets * 100, packets * ip
+    return row
+
+
 def table(rows: Iterable[NDArray[np.void]], dtype: np.dtype[np.void] = FLOW_ROW) -> NDArray[np.void]:
     """Tables of one row each as one table."""
     parts = list(rows)
@@ -221,6 +233,7 @@ def snapshot(
     flows: Iterable[NDArray[np.void]] = (),
     sockets: Iterable[NDArray[np.void]] = (),
     protocols: Mapping[str, InterfaceProtocols] | None = None,
+    stations: Iterable[NDArray[np.void]] = (),
     counters: Mapping[str, int] | None = None,
     gauges: Mapping[str, int] | None = None,
 ) -> Snapshot:
@@ -237,6 +250,7 @@ def snapshot(
         flows=table(flows),
         sockets=table(sockets, SOCKET_ROW),
         protocols=dict(protocols or {}),
+        stations=table(stations, STATION_ROW),
         counters=dict(counters or {}),
         gauges=dict(gauges or {}),
     )

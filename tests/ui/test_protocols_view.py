@@ -7,16 +7,18 @@ from textual.pilot import Pilot
 
 from netdash.model.protocols import LISTEN, UDP
 from netdash.model.snapshot import InterfaceProtocols, SizeBucket, Snapshot, Traffic
+from netdash.model.tables import UNKNOWN
 from netdash.options import Options
 from netdash.ui.app import Dashboard
 from netdash.ui.state import InterfaceScope, ProcessScope, Scope
 from netdash.ui.views.counter_rules import RULES
 from netdash.ui.views.counter_texts import TROUBLE, is_trouble, meaning
 from netdash.ui.views.service_table import SORTS
+from netdash.ui.views.station_table import STATION_SORTS
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import TextLine
 from tests.ui.apps import SnapCompare, dashboard, settle, take
-from tests.ui.fixtures import FakeSource, flow, interface, snapshot, socket
+from tests.ui.fixtures import FakeSource, flow, interface, snapshot, socket, station
 from tests.ui.golden import Golden
 
 LIMITS = (*range(75, 1501, 75), 1518, 9018)
@@ -57,6 +59,12 @@ def host(tick: int) -> Snapshot:
             flow("10.0.0.1", 40001, "203.0.113.9", 443, ifindex=3, rx_bytes=3000, tx_bytes=200),
             flow("10.0.0.1", 40002, "192.0.2.53", 53, protocol=UDP, rx_bytes=300, tx_bytes=80),
         ],
+        stations=[
+            station("02:00:00:00:00:fe", rx_packets=12_000, tx_packets=7000),
+            station("00:1b:21:aa:bb:cc", 3, rx_packets=300, tx_packets=0, ip=False),
+            station("02:00:00:00:00:03", rx_packets=40, tx_packets=50),
+            station("ff:ff:ff:ff:ff:ff", rx_packets=0, tx_packets=2, ip=False),
+        ],
         counters=counters if tick else {},
         gauges={"Sockstat.sockets.used": 214},
     )
@@ -90,7 +98,7 @@ class TestLooks:
         assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
 
 
-PAGES = ("protocols", "sizes", "ports", "counters")
+PAGES = ("protocols", "sizes", "ports", "stations", "counters")
 
 
 @pytest.mark.parametrize("case", ["80x24", "120x36", "200x50", "ascii", "16-colours", "none", "hostile"])
@@ -164,7 +172,7 @@ async def test_what_is_abnormal_comes_first_with_its_limit_and_what_to_look_at()
         assert rows[1].split()[:4] == ["!", "Udp6.RcvbufErrors", "1", "4"]
         assert rows[2].split()[:3] == ["TcpExt.ListenOverflows", "0", "3"]
         assert "Tcp.ActiveOpens" not in "".join(rows)
-        assert "! 2 counters abnormal now" in app.main_screen.query_one("#protocol-pages", TextLine).text
+        assert "! 2 abnormal" in app.main_screen.query_one("#protocol-pages", TextLine).text
         assert detail(app).startswith(" ! 2.0% of segments sent (bad above 1%)  look: Sockets by retr")
         await pilot.press("down")
         await pilot.pause()
@@ -245,11 +253,11 @@ async def test_pages_by_click() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
         await show(app, pilot, host(0), host(1))
-        await pilot.click("#protocol-pages", offset=(30, 0))
+        await pilot.click("#protocol-pages", offset=(45, 0))
         await settle(pilot, lambda: app.focused is app.main_screen.query_one("#protocol-counters"))
         assert not app.main_screen.query_one("#protocol-table").display
         await pilot.press("S")
-        assert app.focused is app.main_screen.query_one("#protocol-ports")
+        assert app.focused is app.main_screen.query_one("#protocol-stations")
 
 
 async def test_the_process_of_the_scope_is_not_counted_and_that_is_said() -> None:
@@ -288,13 +296,84 @@ async def test_pages() -> None:
         await pilot.press("s")
         assert displayed() & IDS == {"protocol-ports"}
         await pilot.press("s")
-        assert displayed() & IDS == {"protocol-counters"}
+        assert displayed() & IDS == {"protocol-stations"}
         await pilot.press("s")
+        assert displayed() & IDS == {"protocol-counters"}
+        for key, name in (("z", "sizes"), ("p", "ports"), ("m", "stations"), ("K", "counters")):
+            await pilot.press(key)
+            assert displayed() & IDS == {f"protocol-{name}"}
+            assert app.focused is app.main_screen.query_one(f"#protocol-{name}")
+        await pilot.press("d")
         await pilot.resize_terminal(160, 40)
         await settle(pilot, lambda: displayed() & IDS == {"protocol-table", "protocol-counters", "protocol-sizes"})
 
 
-IDS = {"protocol-table", "protocol-counters", "protocol-sizes", "protocol-ports"}
+IDS = {"protocol-table", "protocol-counters", "protocol-sizes", "protocol-ports", "protocol-stations"}
+
+
+async def test_stations() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(140, 30)) as pilot:
+        await show(app, pilot, host(0), host(1), host(2))
+        await pilot.press("m")
+        await pilot.pause()
+        router, own, other, everybody = [line.split() for line in lines(app, "#protocol-stations")]
+        assert router == [
+            "02:00:00:00:00:fe",
+            "eth0",
+            *("24.0k", "24.0k", "2.40MB", "9.60Mb"),
+            *("14.0k", "14.0k", "1.40MB", "5.60Mb"),
+        ]
+        assert other[:6] == ["02:00:00:00:00:03", "eth0", "own", "eth1", "80", "80"]
+        assert own[:6] == ["00:1b:21:aa:bb:cc", "eth1", "600", "0", "60.0kB", "240kb"]
+        assert everybody[:3] == ["ff:ff:ff:ff:ff:ff", "eth0", "broadcast"]
+        assert detail(app).startswith(" 02:00:00:00:00:fe on eth0  not IP: ▼ 0 ▲ 0 packets")
+        await pilot.press("down")
+        await settle(pilot, lambda: "00:1b:21:aa:bb:cc on eth1  not IP: ▼ 600 ▲ 0" in detail(app))
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        assert [line.split()[0] for line in lines(app, "#protocol-stations")] == ["00:1b:21:aa:bb:cc"]
+
+
+async def test_stations_are_sorted_by_every_column() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(140, 30)) as pilot:
+        await show(app, pilot, host(0), host(1), host(2))
+        await pilot.press("m", "T")
+
+        def order() -> str:
+            return " ".join(line.split()[0][-2:] for line in lines(app, "#protocol-stations"))
+
+        assert order() == "fe cc 03 ff"
+        await pilot.press("R")
+        assert order() == "ff 03 cc fe"
+        await pilot.press("T")
+        seen = set()
+        for _ in STATION_SORTS:
+            await pilot.press("c")
+            seen.add(order())
+        assert seen == {"cc 03 fe ff", "03 fe ff cc", "fe cc 03 ff", "fe 03 ff cc"}
+        await pilot.press("P", "r", "C")
+        await pilot.click("#protocol-stations", offset=(2, 0))
+        assert order() == "cc 03 fe ff"
+        await pilot.click("#protocol-stations", offset=(2, 0))
+        assert order() == "ff fe 03 cc"
+        await pilot.press("z", "T", "c", "R", "m")
+        assert order() == "ff fe 03 cc"
+
+
+async def test_stations_that_are_not_known_or_not_counted() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5", "m")
+        assert lines(app, "#protocol-stations") == ["  waiting for the first interval"]
+        lost = station("00:00:00:00:00:00", 0, rx_packets=3, tx_packets=0)
+        lost["rx_ip_packets"] = lost["tx_ip_packets"] = UNKNOWN
+        await show(app, pilot, snapshot(0), snapshot(1, interfaces=[interface()], stations=[lost]))
+        assert lines(app, "#protocol-stations")[0].split()[:3] == ["others", "–", "3"]
+        assert "not IP" not in detail(app)
+        await take(app, pilot, snapshot(2, flow_layer="sockets", interfaces=[interface("eth7", 9)]))
+        await pilot.press("right_square_bracket")
+        assert lines(app, "#protocol-stations") == ["  packets are not counted here"]
 
 
 async def test_the_scope_chooses_the_interface() -> None:

@@ -1,10 +1,9 @@
-"""The Protocols view: what interfaces carry by protocol, size and port, and what the kernel's counters say."""
+"""The Protocols view: what interfaces carry by protocol, size, port and station, and what the kernel's counters say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import ClassVar, Final
 
 from textual import on
@@ -12,9 +11,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from netdash.model.headline import headline_interfaces
-from netdash.model.history import ServiceFigures
+from netdash.model.history import ServiceFigures, StationFigures
 from netdash.model.protocol_history import InterfaceProtocolFigures, ProtocolFigures
 from netdash.model.snapshot import Interface
+from netdash.model.stations import own_macs
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone, palette_of
@@ -22,8 +22,11 @@ from netdash.ui.view import View
 from netdash.ui.views.counter_rules import finding, findings
 from netdash.ui.views.counter_texts import meaning
 from netdash.ui.views.flow_text import ServiceNames
+from netdash.ui.views.protocol_keys import PROTOCOL_KEYS, Page, keys_of_page, page_titles
 from netdash.ui.views.protocol_rows import counter_table, protocol_table, size_table, total_rates
 from netdash.ui.views.service_table import FROM_SMALLEST, SORTS, ServiceTable
+from netdash.ui.views.station_table import STATION_FROM_SMALLEST, STATION_SORTS, StationTable
+from netdash.ui.views.table_sort import TableSort
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.page_line import PageLine
 from netdash.ui.widgets.text_line import Part, TextLine
@@ -32,23 +35,16 @@ _BOTH_SIDE_BY_SIDE_CELLS: Final = 150
 """From this width on the first page has the packet sizes beside the counters."""
 
 
-class Page(IntEnum):
-    """The pages, in their order."""
-
-    PROTOCOLS = 0
-    SIZES = 1
-    PORTS = 2
-    COUNTERS = 3
-
-
-_TITLES: Final = ("protocols", "sizes", "ports", "kernel counters")
 _TABLES: Final = {
     Page.PROTOCOLS: "protocol-counters",
     Page.SIZES: "protocol-sizes",
     Page.PORTS: "protocol-ports",
+    Page.STATIONS: "protocol-stations",
     Page.COUNTERS: "protocol-counters",
 }
 """The table of each page that has the focus."""
+_SORTS: Final = {Page.PORTS: frozenset(SORTS), Page.STATIONS: frozenset(STATION_SORTS)}
+"""The orders of the pages that are sorted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +53,7 @@ class _Taken:
 
     figures: ProtocolFigures = field(default_factory=ProtocolFigures)
     services: ServiceFigures = field(default_factory=ServiceFigures)
+    stations: StationFigures = field(default_factory=StationFigures)
     headline: tuple[Interface, ...] = ()
     interfaces: tuple[Interface, ...] = ()
 
@@ -73,18 +70,7 @@ class ProtocolsView(View):
 
     title: ClassVar[str] = "Protocols"
     view_id: ClassVar[str] = "protocols"
-    keys: ClassVar[tuple[KeyBinding, ...]] = (
-        KeyBinding("protocols.page", "s", "page(1)", "next page", "Protocols, packet sizes, ports, kernel counters"),
-        KeyBinding("protocols.page_before", "S", "page(-1)", "", "The page before"),
-        KeyBinding("protocols.next", "right_square_bracket", "choose(1)", "interface", "Next interface", "[ ]"),
-        KeyBinding("protocols.previous", "left_square_bracket", "choose(-1)", "", "Interface before", "["),
-        KeyBinding("protocols.sort_rate", "r", "sort('rate')", "rate", "Ports by the rate of the last interval"),
-        KeyBinding("protocols.sort_total", "T", "sort('bytes')", "total", "Ports by bytes since the start"),
-        KeyBinding("protocols.sort_port", "P", "sort('port')", "port", "Ports by their number"),
-        KeyBinding("protocols.sort_next", "c", "sort_column(1)", "column", "Ports by the next column to the right"),
-        KeyBinding("protocols.sort_before", "C", "sort_column(-1)", "", "Ports by the next column to the left"),
-        KeyBinding("protocols.reverse", "R", "reverse", "", "Reverse the order of the ports"),
-    )
+    keys: ClassVar[tuple[KeyBinding, ...]] = PROTOCOL_KEYS
 
     def __init__(self, state: DashboardState) -> None:
         super().__init__(state)
@@ -92,8 +78,10 @@ class ProtocolsView(View):
         self._chosen: str | None = None  # None: all physical interfaces together
         self._scope_followed: str | None = None
         self._page = Page.PROTOCOLS
-        self._sort = "rate"
-        self._descending = True
+        self._sorts = {
+            Page.PORTS: TableSort("rate", FROM_SMALLEST),
+            Page.STATIONS: TableSort("rate", STATION_FROM_SMALLEST),
+        }
 
     def compose(self) -> ComposeResult:
         """Which interface, the pages, their tables, and a line about the row under the cursor."""
@@ -106,6 +94,7 @@ class ProtocolsView(View):
             yield LineTable(id="protocol-counters")
             yield LineTable(id="protocol-sizes")
             yield LineTable(id="protocol-ports")
+            yield LineTable(id="protocol-stations")
         yield TextLine(id="protocol-detail")
 
     def on_mount(self) -> None:
@@ -129,7 +118,8 @@ class ProtocolsView(View):
             return
         interfaces, histories = state.snapshot.interfaces, state.histories
         headline = tuple(headline_interfaces(interfaces))
-        self._taken = _Taken(histories.protocols.figures, histories.services.figures, headline, interfaces)
+        figures = (histories.protocols.figures, histories.services.figures, histories.stations.figures)
+        self._taken = _Taken(*figures, headline, interfaces)
         self._draw()
 
     def redraw(self, state: DashboardState) -> None:
@@ -141,9 +131,8 @@ class ProtocolsView(View):
         self.query_one(f"#{_TABLES[self._page]}", LineTable).focus()
 
     def key_line_keys(self) -> tuple[KeyBinding, ...]:
-        """Only ports are sorted."""
-        sorting = ("protocols.sort", "protocols.reverse")
-        return tuple(key for key in self.keys if self._page is Page.PORTS or not key.id.startswith(sorting))
+        """Only ports and stations are sorted."""
+        return keys_of_page(self._page)
 
     def _draw(self) -> None:
         taken = self._taken or _Taken()
@@ -156,6 +145,7 @@ class ProtocolsView(View):
             ("counters", page in (Page.PROTOCOLS, Page.COUNTERS)),
             ("sizes", page is Page.SIZES or sizes_beside),
             ("ports", page is Page.PORTS),
+            ("stations", page is Page.STATIONS),
         ):
             self.query_one(f"#protocol-{name}", LineTable).display = shown
         if page is Page.PROTOCOLS:
@@ -168,6 +158,8 @@ class ProtocolsView(View):
             self._draw_sizes(figures, self.size.width // 2 if sizes_beside else self.size.width)
         if page is Page.PORTS:
             self._draw_ports(taken)
+        if page is Page.STATIONS:
+            self._draw_stations(taken)
         self._draw_lines(taken, figures)
         self._draw_detail()
 
@@ -193,12 +185,34 @@ class ProtocolsView(View):
         def name_of(port: int, protocol: int) -> str | None:
             return resolver.service(port, protocol) if isinstance(resolver, ServiceNames) else None
 
-        sort, descending = self._sort, self._descending
+        order = self._sorts[Page.PORTS]
+        sort, descending = order.key, order.descending
         self.query_one("#protocol-ports", LineTable).show(
             ServiceTable(taken.services, rows, self.state.units, name_of, sort=sort, descending=descending),
             sort=sort,
             descending=descending,
             empty_text="waiting for the first interval" if self._waiting else "no TCP or UDP traffic so far",
+        )
+
+    def _draw_stations(self, taken: _Taken) -> None:
+        indices = [interface.index for interface in self._looked_at()]
+        if self._chosen is None:
+            indices.append(0)  # frames of which not even the interface is known
+        order, figures = self._sorts[Page.STATIONS], taken.stations
+        empty = "no frame of an Ethernet so far" if figures.counted else "packets are not counted here"
+        self.query_one("#protocol-stations", LineTable).show(
+            StationTable(
+                figures.of_interfaces(indices),
+                figures.interval,
+                self.state.units,
+                {interface.index: interface.name for interface in taken.interfaces},
+                own_macs(taken.interfaces),
+                sort=order.key,
+                descending=order.descending,
+            ),
+            sort=order.key,
+            descending=order.descending,
+            empty_text="waiting for the first interval" if self._waiting else empty,
         )
 
     def _follow_scope(self, taken: _Taken) -> None:
@@ -237,11 +251,11 @@ class ProtocolsView(View):
             right = total_rates(figures, taken.figures.interval, self.state.units)
         self.query_one("#protocol-interface", TextLine).show(place, right)
         found = len(findings(taken.figures))
-        titles = [f"{title} !{found}" if found and title == _TITLES[-1] else title for title in _TITLES]
         used = taken.figures.gauges.get("Sockstat.sockets.used")
         told: list[Part] = [(f"{used} sockets in use ", Tone.DIM)] if used is not None else []
         if found:
-            told = [(f"! {found} counter{'s' * (found > 1)} abnormal now ", Tone.BAD)]
+            told = [(f"! {found} abnormal ", Tone.BAD)]
+        titles = page_titles(self.state.keymap, found)
         self.query_one("#protocol-pages", PageLine).show_pages(titles, self._page, told)
 
     def _draw_detail(self) -> None:
@@ -255,6 +269,10 @@ class ProtocolsView(View):
             ]
         if self._page is Page.PORTS:
             return [(" the port of a listener here, else the lower of both; here: this host offers it", Tone.DIM)]
+        if self._page is Page.STATIONS:
+            table = self.query_one("#protocol-stations", LineTable)
+            model = table.model
+            return model.detail(table.cursor_index) if isinstance(model, StationTable) and len(model) else []
         name = self.query_one("#protocol-counters", LineTable).cursor_key
         if not isinstance(name, str) or self._taken is None:
             return [(" kernel counters are of all interfaces of this network namespace", Tone.DIM)]
@@ -265,19 +283,23 @@ class ProtocolsView(View):
         parts: list[Part] = [(f" ! {found.how_much}", Tone.BAD)]
         return [*parts, f"  look: {found.look}"] if found.look else parts
 
-    @on(LineTable.Highlighted, "#protocol-counters")
+    @on(LineTable.Highlighted)
     def _on_highlighted(self) -> None:
         self._draw_detail()
 
     @on(LineTable.SortRequested)
     def _on_sort_requested(self, message: LineTable.SortRequested) -> None:
-        if self._page is not Page.PORTS:
+        order = self._sorts.get(self._page)
+        if order is None:
             return
-        column = "port" if message.column_key == "name" else message.column_key
-        if column == self._sort:
-            self.action_reverse()
+        # A port's service stands for its number, a station's name for its address.
+        column = {Page.PORTS: "port", Page.STATIONS: "mac"}[self._page] if message.column_key == "name" else ""
+        column = column or message.column_key
+        if column == order.key:
+            order.turn()
         else:
-            self.action_sort(column)
+            order.choose(column)
+        self._draw()
 
     @on(PageLine.Chosen)
     def _on_page_chosen(self, message: PageLine.Chosen) -> None:
@@ -288,6 +310,10 @@ class ProtocolsView(View):
         self._draw()
         self.focus_default()
         self.post_message(self.KeysChanged())
+
+    def action_go_to(self, page: int) -> None:
+        """Shows a page."""
+        self._go_to(Page(page))
 
     def action_page(self, step: int) -> None:
         """The next page."""
@@ -303,17 +329,21 @@ class ProtocolsView(View):
         self._draw()
 
     def action_sort(self, sort: str) -> None:
-        """Sorts the ports."""
-        self._sort, self._descending = sort, sort not in FROM_SMALLEST
-        self._draw()
+        """Sorts the ports or the stations."""
+        if self._page in self._sorts and sort in _SORTS[self._page]:
+            self._sorts[self._page].choose(sort)
+            self._draw()
 
     def action_sort_column(self, step: int) -> None:
-        """Sorts the ports by the column beside the one that they are sorted by."""
-        keys = [key for key in SORTS if key != "rate"]
-        index = (keys.index(self._sort) + step) if self._sort in keys else (0 if step > 0 else -1)
-        self.action_sort(keys[index % len(keys)])
+        """Sorts by the column beside the one that is sorted by."""
+        if self._page in self._sorts:
+            columns = self.query_one(f"#{_TABLES[self._page]}", LineTable).model.columns
+            keys = [column.key for column in columns if column.key in _SORTS[self._page]]
+            self._sorts[self._page].step(keys, step)
+            self._draw()
 
     def action_reverse(self) -> None:
-        """Turns the order of the ports round."""
-        self._descending = not self._descending
-        self._draw()
+        """Turns the order round."""
+        if self._page in self._sorts:
+            self._sorts[self._page].turn()
+            self._draw()

@@ -26,6 +26,7 @@ from netdash.model.tables import (
     FLOW_OVERFLOW,
     FLOW_ROW,
     SOCKET_ROW,
+    STATION_ROW,
     UNKNOWN,
     Attribution,
     pack_address,
@@ -250,6 +251,29 @@ SOCKETS = np.concatenate(
     ]
 )
 
+
+def station(mac: str, **fields: int) -> NDArray[np.void]:
+    """One STATION_ROW of eth0."""
+    packed = {"mac": np.frombuffer(bytes.fromhex(mac.replace(":", "")), np.uint8)}
+    return _row(STATION_ROW, {"ifindex": 4, **packed, **fields})
+
+
+STATIONS = np.concatenate(
+    [
+        station("000000000000", rx_packets=1, rx_bytes=60, rx_ip_packets=UNKNOWN, tx_ip_packets=UNKNOWN),
+        station(
+            "02:00:00:00:00:0b",
+            rx_packets=700,
+            rx_bytes=48_000,
+            tx_packets=4_990,
+            tx_bytes=7_509_000,
+            rx_ip_packets=700,
+            tx_ip_packets=4_990,
+        ),
+        station("ff:ff:ff:ff:ff:ff", tx_packets=1, tx_bytes=42),
+    ]
+)
+
 PROTOCOLS = InterfaceProtocols(
     ipv4=Traffic(690, 47_000, 4_990, 7_509_000),
     ipv6=Traffic(10, 1_000, 0, 0),
@@ -276,6 +300,7 @@ def example(**changes: object) -> Snapshot:
         flows=FLOWS,
         sockets=SOCKETS,
         protocols={"eth0": PROTOCOLS},
+        stations=STATIONS,
         counters={"Tcp.RetransSegs": 2, "Udp.RcvbufErrors": 0},
         gauges={"sockstat.TCP.inuse": 5},
     )
@@ -285,7 +310,7 @@ def example(**changes: object) -> Snapshot:
 def baseline() -> Snapshot:
     """What comes before the first interval: names and states."""
     snapshot = example(interval=0.0, time=TIME - 1, accounting={}, counters={}, flows=np.zeros(0, FLOW_ROW))
-    return replace(snapshot, processes=(), protocols={})
+    return replace(snapshot, processes=(), protocols={}, stations=STATIONS[:0])
 
 
 _TEXT = st.text(st.characters(codec=None), max_size=40)
@@ -379,6 +404,7 @@ snapshots = st.builds(
         ),
         max_size=2,
     ),
+    stations=_table(STATION_ROW),
     counters=st.dictionaries(_TEXT, st.integers(-(2**62), 2**62), max_size=3),
     gauges=st.dictionaries(_TEXT, st.integers(-(2**62), 2**62), max_size=3),
 )

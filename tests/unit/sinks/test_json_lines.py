@@ -70,7 +70,7 @@ def test_snapshot_line_has_the_fields_in_order() -> None:
     line = written(example())[1]
     assert list(line) == [
         *("type", "schema", "time", "host", "interval", "mode", "health", "accounting", "interfaces"),
-        *("processes", "flows", "protocols", "counters", "gauges"),
+        *("processes", "flows", "protocols", "stations", "counters", "gauges"),
     ]
     assert line["time"] == "2026-11-22T14:03:22.104Z"
     assert line["mode"] == {"flows": "ebpf", "processes": "exact"}
@@ -102,6 +102,25 @@ def test_a_process_whose_traffic_is_not_known_is_kept() -> None:
     unknown = replace(builders.IDLE, rx_bytes=None, tx_bytes=None)
     snapshot = example(processes=(builders.IDLE, unknown))
     assert [(row["rx_bytes"], row["rx_payload"]) for row in rows(written(snapshot)[1], "processes")] == [(None, None)]
+
+
+def test_stations() -> None:
+    nobody, router, everybody = rows(written(example())[1], "stations")
+    assert router == {
+        "interface": "eth0",
+        "mac": "02:00:00:00:00:0b",
+        "rx_bytes": 48_000,
+        "tx_bytes": 7_509_000,
+        "rx_packets": 700,
+        "tx_packets": 4_990,
+        "rx_ip_packets": 700,
+        "tx_ip_packets": 4_990,
+    }
+    assert (nobody["mac"], nobody["rx_packets"], nobody["rx_ip_packets"]) == (None, 1, None)
+    assert (everybody["mac"], everybody["tx_ip_packets"]) == ("ff:ff:ff:ff:ff:ff", 0)
+    summary = written(example(), example(monotonic_ns=2 * 10**9))[-1]
+    assert [row["tx_packets"] for row in rows(summary, "stations")] == [0, 9_980, 2]
+    assert written(example(mode=Mode("sockets", "own")))[1]["stations"] is None
 
 
 def test_a_flow() -> None:
@@ -190,12 +209,12 @@ def test_sockets() -> None:
 
 
 TABLES: dict[View | None, set[str]] = {
-    None: {"accounting", "interfaces", "processes", "flows", "protocols", "counters", "gauges"},
+    None: {"accounting", "interfaces", "processes", "flows", "protocols", "stations", "counters", "gauges"},
     "interfaces": {"accounting", "interfaces"},
     "flows": {"flows"},
     "processes": {"processes"},
     "sockets": {"sockets"},
-    "protocols": {"protocols", "counters", "gauges"},
+    "protocols": {"protocols", "stations", "counters", "gauges"},
 }
 
 
