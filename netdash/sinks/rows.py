@@ -169,12 +169,9 @@ def station_rows(snapshot: Snapshot) -> list[StationRow] | None:
     stations = snapshot.stations
     interfaces = interface_names(snapshot)
     macs = [None if mac == NO_STATION else mac_text(mac) for mac in stations["mac"].copy().view("V6").ravel().tolist()]
-    columns = (
-        [interfaces.get(index) for index in stations["ifindex"].tolist()],
-        macs,
-        *(_optional(stations[name], stations[name] >= 0) for name in StationRow.__struct_fields__[2:]),
-    )
-    return list(map(StationRow, *columns))
+    places = [interfaces.get(index) for index in stations["ifindex"].tolist()]
+    figures = [_optional(stations[name], stations[name] >= 0) for name in StationRow.__struct_fields__[2:]]
+    return [StationRow(*row) for row in zip(places, macs, *figures, strict=True)]
 
 
 class AddressTexts:
