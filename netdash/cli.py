@@ -434,11 +434,14 @@ def _become_ordinary() -> None:
 
     user = invoking_user()
     drop_privileges(user=user)
-    if user is not None and not os.access(os.path.dirname(__file__), os.R_OK | os.X_OK):
-        raise NetdashError(
-            f"user {sanitize(user.name, 32)} cannot read netdash's own files; "
-            "install it where that user can read, or run it as root without sudo"
-        )
+    # What is not imported yet is read as that user.
+    needed = {"netdash's own files": __file__, "the Python that netdash runs in": os.__file__}
+    for what, path in needed.items():
+        if user is not None and not os.access(os.path.dirname(path), os.R_OK | os.X_OK):
+            raise NetdashError(
+                f"user {sanitize(user.name, 32)} cannot read {what}; "
+                "install it where that user can read, or run it as root without sudo"
+            )
 
 
 def _terminal_cannot_show_dashboard() -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import netdash
 from tests.integration.running import flow
 from tests.namespaces import Lab, popen_in, socket_in
 
@@ -101,3 +104,23 @@ def test_doctor_tells_the_cause_and_the_command() -> None:
     assert "netdash would run with: sockets/own" in done.stdout
     for word in ("CAP_NET_RAW", "CAP_PERFMON", "setpriv", "sudo", "AmbientCapabilities"):
         assert word in done.stdout
+
+
+def test_files_that_the_invoking_user_cannot_read_are_told(tmp_path: Path) -> None:
+    """Installed under root's home, run by sudo: the dashboard becomes a user who cannot import the rest of it."""
+    closed = tmp_path / "closed"
+    shutil.copytree(Path(netdash.__file__).parent, closed / "netdash")
+    closed.chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-m", "netdash", "--json", "-c", "1", "-i", "lo"],
+        cwd=closed,
+        env=os.environ | {"SUDO_UID": str(NOBODY)},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert "user nobody cannot read netdash's own files; install it where" in line
