@@ -47,6 +47,7 @@ class SnapshotSource(Protocol):
         """Frees everything; the collector process is gone afterwards."""
 
 
+@runtime_checkable
 class PacketSource(Protocol):
     """A source that can show single packets too."""
 

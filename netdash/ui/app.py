@@ -23,6 +23,7 @@ from netdash.ui.driver import DashboardDriver
 from netdash.ui.key_profiles import PROFILES
 from netdash.ui.keymap import DASHBOARD_KEYS, TIME_KEYS, Keymap
 from netdash.ui.messages import IntervalWanted, RecordingChanged, RecordingWanted, SnapshotTaken
+from netdash.ui.packet_feed import packet_feed
 from netdash.ui.screen import MainScreen
 from netdash.ui.state import DashboardState, Resolver
 from netdash.ui.terminal import is_hung_up
@@ -59,7 +60,7 @@ class Dashboard(TimeTravelApp):
         """`source`: what is shown live; None where a `store`, a recording, is played, from the time `start` on."""
         super().__init__(driver_class=driver_class)
         self.source = source
-        self.state = DashboardState(options, make_resolver, store)
+        self.state = DashboardState(options, make_resolver, store, packet_feed(source, store))
         self._start = start
         self.failure: str | None = None
         """Why the source ended by itself; None when it did not."""

@@ -37,6 +37,7 @@ PROFILES: Final[Mapping[str, Mapping[str, str]]] = {
         "table.page_up": "pageup,ctrl+b",
         "table.page_down": "pagedown,ctrl+f",
         "table.select": "enter,l",
+        "connection.packets": "enter,l",
         "dashboard.back": "escape,h",
         "dashboard.record": "ctrl+l",
         "time.go_to": "ctrl+g",

@@ -54,6 +54,12 @@ def _connection() -> type[View]:
     return ConnectionView
 
 
+def _packets() -> type[View]:
+    from netdash.ui.views.packets import PacketsView
+
+    return PacketsView
+
+
 VIEWS: Final = (
     ViewEntry("interfaces", "Interfaces", _interfaces),
     ViewEntry("flows", "Flows", _flows),
@@ -62,7 +68,10 @@ VIEWS: Final = (
     ViewEntry("protocols", "Protocols", _protocols),
 )
 
-PAGES: Final = (ViewEntry("connection", "Connection", _connection),)
+PAGES: Final = (
+    ViewEntry("connection", "Connection", _connection),
+    ViewEntry("packets", "Packets", _packets),
+)
 """What has no tab: reached by Enter on a row, left with Esc."""
 
 

@@ -87,12 +87,14 @@ class MainScreen(Screen[None]):
 
     async def _choose(self, entry: ViewEntry) -> None:
         """Shows a view or a page, mounting it if it is new."""
-        view = self._views.get(entry.view_id)
+        before, view = self.view, self._views.get(entry.view_id)
         if view is None:
             view = self._views[entry.view_id] = entry.load()(self._state)
             await self.query_one("#views", Vertical).mount(view)
             self._hide_columns(view)
         self._active = entry
+        if before is not None and before is not view:
+            before.leave()
         for other in self._views.values():
             other.display = other is view
         self._state.hidden_rows = None

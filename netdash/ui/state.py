@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from netdash.model.fault_history import InterfaceFaults
 from netdash.options import Options
 from netdash.ui.keymap import Keymap
+from netdash.ui.packet_feed import NO_PACKETS_LIVE, NoFeed, PacketFeed
 from netdash.ui.playback import Player
 
 if TYPE_CHECKING:
@@ -109,10 +110,12 @@ class DashboardState:
         options: Options,
         make_resolver: Callable[[], Resolver] | None = None,
         store: SnapshotStore | None = None,
+        packet_feed: PacketFeed | None = None,
     ) -> None:
         """`make_resolver` is called in a thread with the first snapshot: what it imports must not delay the paint.
 
-        `store`: a recording to be played; None: live, and the last minutes are kept in memory.
+        `store`: a recording to be played; None: live, and the last minutes are kept in memory. `packet_feed`: where
+        single packets come from; None: there are none.
         """
         self.options = options
         self.units: Units = options.units
@@ -133,6 +136,7 @@ class DashboardState:
         """Rows of the visible view that the filter hides; None where it does not apply to them."""
         self.hidden_session: OwnSession | None = None
         """The user's own SSH connection while it is hidden; None = it is shown."""
+        self.packet_feed: PacketFeed = packet_feed or NoFeed(NO_PACKETS_LIVE)
         self.resolver: Resolver | None = None
         self.player = Player(live=store is None)
         """Which moment should be shown."""

@@ -68,6 +68,9 @@ class View(Vertical):
         """Units, names or the scope changed: draw again. Views that keep what they took draw that, paused or not."""
         self.receive(state)
 
+    def leave(self) -> None:
+        """Another view is shown from now on: ends what runs only to be seen."""
+
     def measures(self) -> Sequence[str]:
         """What the view's rates count, for the tab line: the longest wording first. The default is that of flows."""
         unit = self.state.units.rate_unit

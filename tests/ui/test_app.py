@@ -10,7 +10,7 @@ from netdash.sources.source import SourceEndedError
 from netdash.ui.app import Dashboard
 from netdash.ui.help import HelpScreen
 from netdash.ui.keymap import DASHBOARD_KEYS
-from netdash.ui.registry import VIEWS
+from netdash.ui.registry import PAGES, VIEWS
 from netdash.ui.widgets.banner import Banner
 from netdash.ui.widgets.header_line import HeaderLine
 from netdash.ui.widgets.key_line import KeyLine
@@ -209,7 +209,7 @@ async def test_help_lists_every_key_and_note() -> None:
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
         text = app.screen.text.plain
-        every = [*DASHBOARD_KEYS, *(key for entry in VIEWS for key in entry.load().keys)]
+        every = [*DASHBOARD_KEYS, *(key for entry in (*VIEWS, *PAGES) for key in entry.load().keys)]
         assert [key.id for key in every if key.description not in text or key.shown not in text] == []
         assert "! run as root [sudo]" in text
         assert "! 5 packets were lost" in text
@@ -218,14 +218,14 @@ async def test_help_lists_every_key_and_note() -> None:
 
 
 def test_key_ids_are_unique() -> None:
-    ids = [key.id for key in DASHBOARD_KEYS] + [key.id for entry in VIEWS for key in entry.load().keys]
+    ids = [key.id for key in DASHBOARD_KEYS] + [key.id for entry in (*VIEWS, *PAGES) for key in entry.load().keys]
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("entry", VIEWS, ids=lambda entry: entry.view_id)
+@pytest.mark.parametrize("entry", [*VIEWS, *PAGES], ids=lambda entry: entry.view_id)
 def test_no_view_takes_a_key_of_the_dashboard(entry: object) -> None:
     taken = {name for key in DASHBOARD_KEYS for name in key.key.split(",")}
-    for each in VIEWS:
+    for each in (*VIEWS, *PAGES):
         if each is entry:
             own = {name for key in each.load().keys for name in key.key.split(",")}
             assert not own & taken

@@ -11,7 +11,7 @@ from netdash.settings import Settings, load_settings, settings_path
 from netdash.ui.help import HelpScreen
 from netdash.ui.key_profiles import PROFILES
 from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding
-from netdash.ui.registry import VIEWS
+from netdash.ui.registry import PAGES, VIEWS
 from netdash.ui.widgets.header_line import HeaderLine
 from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
@@ -33,13 +33,14 @@ def _keys(profile: str, keys: tuple[KeyBinding, ...]) -> list[str]:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_key_of_a_profile_means_two_things(profile: str) -> None:
+    select = _keys(profile, tuple(key for key in TABLE_KEYS if key.id == "table.select"))
     every = {key.id for key in (*DASHBOARD_KEYS, *TABLE_KEYS, *TIME_KEYS)}
     assert len(_keys(profile, DASHBOARD_KEYS)) == len(set(_keys(profile, DASHBOARD_KEYS)))
-    for entry in VIEWS:
+    for entry in (*VIEWS, *PAGES):
         own = entry.load().keys
         every |= {key.id for key in own}
         inner = _keys(profile, (*own, *TABLE_KEYS))
-        twice = {key for key in inner if inner.count(key) > 1} - {"enter", "home", "end"}
+        twice = {key for key in inner if inner.count(key) > 1} - {"enter", "home", "end", *select}
         assert not twice, (entry.view_id, twice)
     assert set(PROFILES[profile]) <= every
 

@@ -47,6 +47,7 @@ class ConnectionView(View):
     title: ClassVar[str] = "Connection"
     view_id: ClassVar[str] = "connection"
     keys: ClassVar[tuple[KeyBinding, ...]] = (
+        KeyBinding("connection.packets", "enter", "packets", "packets", "Look at its packets one by one"),
         KeyBinding("connection.names", "n", "names", "names", "Host names or addresses"),
         KeyBinding("connection.services", "N", "services", "services", "Names of services or numbers of ports"),
     )
@@ -113,6 +114,10 @@ class ConnectionView(View):
             return
         shown.series.forget_before(self.state.player.table.first)
         self._draw_graph()
+
+    def action_packets(self) -> None:
+        """Goes on to the packets of the connection."""
+        self.post_message(self.ScopeRequested(self.state.scope, "packets"))
 
     def action_names(self) -> None:
         """Host names or addresses."""

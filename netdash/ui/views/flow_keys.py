@@ -26,5 +26,6 @@ FLOW_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("flows.ports", "p", "apart('ports')", "", "Ports shown, or flows joined by their hosts"),
     KeyBinding("flows.local", "s", "apart('local')", "", "Local (source) ends shown, or joined"),
     KeyBinding("flows.remote", "d", "apart('remote')", "", "Remote (destination) ends shown, or joined"),
+    KeyBinding("flows.packets", "v", "packets", "", "Packets of the scope and of what the filter shows, one by one"),
     KeyBinding("flows.services", "N", "services", "", "Names of services or numbers of ports"),
 )

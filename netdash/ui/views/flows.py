@@ -301,6 +301,10 @@ class FlowsView(View):
         self._reorder(replace(self._order, by=opened.by))
         return True
 
+    def action_packets(self) -> None:
+        """Goes to the packets of what is shown."""
+        self.post_message(self.ScopeRequested(self.state.scope, "packets"))
+
     def action_sort(self, sort: Sort) -> None:
         """Sorts by total bytes, an address or a port."""
         self._reorder(replace(self._order, sort=sort, descending=sort not in _FROM_A_TO_Z))

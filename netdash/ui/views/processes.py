@@ -50,6 +50,7 @@ class ProcessesView(View):
     view_id: ClassVar[str] = "processes"
     keys: ClassVar[tuple[KeyBinding, ...]] = (
         KeyBinding("processes.open", "enter", "open", "flows of it", "Go to the flows of the process"),
+        KeyBinding("processes.packets", "v", "packets", "packets", "Go to the packets of the process, one by one"),
         KeyBinding("processes.sort_received", "r", "sort('rx')", "received", "Sort by what is received"),
         KeyBinding("processes.sort_sent", "s", "sort('tx')", "sent", "Sort by what is sent"),
         KeyBinding("processes.sort_both", "b", "sort('rate')", "both", "Sort by received and sent together"),
@@ -200,6 +201,16 @@ class ProcessesView(View):
             self.post_message(self.Notice(f"{row.name}: no process to look into"))
             return
         self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, _scope_of(row.process)), "flows"))
+
+    def action_packets(self) -> None:
+        """Limits the dashboard to the process, or the connection, under the cursor and shows its packets."""
+        row = self._row_at_cursor()
+        if row is None or (row.process is None and row.connection is None):
+            self.post_message(self.Notice("choose a process or a connection whose packets are to be seen"))
+            return
+        owner = _scope_of(row.process) if row.process is not None else self._owner_of(row)
+        scope = Scope(self.state.scope.interface, owner, row.connection)
+        self.post_message(self.ScopeRequested(scope, "packets"))
 
     def _row_at_cursor(self) -> TrafficRow | None:
         key = self.query_one(LineTable).cursor_key

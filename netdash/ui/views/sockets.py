@@ -62,6 +62,7 @@ class SocketsView(View):
     view_id: ClassVar[str] = "sockets"
     keys: ClassVar[tuple[KeyBinding, ...]] = (
         KeyBinding("sockets.open", "enter", "open", "its flows", "Go to the flows of the socket's process"),
+        KeyBinding("sockets.packets", "v", "packets", "packets", "Go to the packets of the socket's process"),
         KeyBinding("sockets.kind", "s", "kind", "all/listen/estab/!", "All, listening, established, or troubled ones"),
         KeyBinding("sockets.sort_rate", "r", "sort('rate')", "rate", "Sort by the payload of about 10 s"),
         KeyBinding("sockets.sort_queue", "Q", "sort('queue')", "queues", "Sort by what waits in the queues"),
@@ -200,6 +201,13 @@ class SocketsView(View):
 
     def action_open(self) -> None:
         """Limits the dashboard to the process of the socket under the cursor and goes to its flows."""
+        self._go_to("flows")
+
+    def action_packets(self) -> None:
+        """The same, and goes to its packets."""
+        self._go_to("packets")
+
+    def _go_to(self, view_id: str) -> None:
         table = self.query_one(LineTable)
         model = table.model
         if self._taken is None or not isinstance(model, SocketTable) or not len(model):
@@ -210,7 +218,7 @@ class SocketsView(View):
             self.post_message(self.Notice("the process of this socket is not known"))
             return
         scope = ProcessScope(process.pid, process.start_ticks, process.name)
-        self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, scope), "flows"))
+        self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, scope), view_id))
 
     def action_sort(self, sort: str) -> None:
         """Sorts by a column or by one of the other orders of `SORT_WORDS`."""

@@ -103,6 +103,11 @@ class LineTable(ScrollView, can_focus=True):
         """The cursor's row."""
         return self._cursor
 
+    @property
+    def capacity(self) -> int:
+        """Rows that have room on the screen."""
+        return self._body_lines
+
     def show(
         self, model: TableModel, *, sort: str | None = None, descending: bool = True, empty_text: str = ""
     ) -> None:
@@ -242,9 +247,10 @@ class LineTable(ScrollView, can_focus=True):
         top = self.scroll_offset.y
         end = self._entry_end(self._cursor) if len(self._model) else 0
         if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False)
+            self.scroll_to(y=self._cursor, animate=False, force=True)
         elif self._body_lines and end > top + self._body_lines:
-            self.scroll_to(y=end - self._body_lines, animate=False)
+            # Forced: in a table that has just grown, the scroll bar is not there yet.
+            self.scroll_to(y=end - self._body_lines, animate=False, force=True)
 
     def _columns(self) -> list[PlacedColumn]:
         """The columns that fit, where they stand."""

@@ -1,0 +1,109 @@
+"""Whose packets are wanted: of the connection or the process in scope, of what the filter shows, else all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdash.model.connection import row_of_flow
+from netdash.model.packets import MAX_WATCHED_FLOWS, PacketWatch, WatchedFlow, watched_flow
+from netdash.model.protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6, protocol_name
+from netdash.model.tables import IPV4_PREFIX, address_text
+from netdash.model.windows import WINDOW_NS
+from netdash.ui.filtering import flow_match
+from netdash.ui.views.flow_text import end_text
+
+if TYPE_CHECKING:
+    from netdash.ui.state import ConnectionScope, DashboardState, Scope
+
+_END_CELLS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PacketChoice:
+    """What the page shows packets of."""
+
+    watch: PacketWatch | None
+    """None: there is nothing to watch."""
+    words: str
+    """"of curl (4321) on eth0"."""
+    reason: str = ""
+    """Why there is nothing to watch."""
+    note: str = ""
+    """What is less than was asked for."""
+    one_connection: bool = False
+    """Whether all packets have the same two ends."""
+
+
+def packet_choice(state: DashboardState) -> PacketChoice:
+    """By the scope and the filter as they are now."""
+    scope = state.scope
+    if scope.connection is not None:
+        return _of_connection(state, scope.connection)
+    ifindex = scope.interface.index if scope.interface else 0
+    if state.row_filter is not None:
+        return _of_filter(state, ifindex)
+    where = _where(scope)
+    if scope.process is not None:
+        process = scope.process
+        return PacketChoice(PacketWatch(pid=process.pid, ifindex=ifindex), f"of {process.name} ({process.pid}){where}")
+    return PacketChoice(PacketWatch(everything=True, ifindex=ifindex), f"all{where or ' on all interfaces'}")
+
+
+def _where(scope: Scope) -> str:
+    return f" on {scope.interface.name}" if scope.interface else ""
+
+
+def _of_connection(state: DashboardState, connection: ConnectionScope) -> PacketChoice:
+    flows = state.histories.flows.table.flows
+    row = row_of_flow(flows, connection.flow_id)
+    flow = watched_flow(flows[row]) if row is not None else _flow_of_scope(connection)
+    words = f"of {_connection_words(connection)} on {connection.interface}"
+    if flow is None:
+        return PacketChoice(None, words, "this row stands for many flows that have none of their own")
+    ifindex = int(flows[row]["ifindex"]) if row is not None else 0
+    return PacketChoice(PacketWatch(flows=(flow,), ifindex=ifindex), words, one_connection=True)
+
+
+def _flow_of_scope(connection: ConnectionScope) -> WatchedFlow:
+    """Of a flow that is not in the table any more."""
+    ethertype = ETHERTYPE_IPV4 if connection.local[:12] == IPV4_PREFIX else ETHERTYPE_IPV6
+    ends = connection.local, connection.local_port, connection.remote, connection.remote_port
+    return WatchedFlow(ethertype, connection.protocol, *ends)
+
+
+def _connection_words(connection: ConnectionScope) -> str:
+    port = f":{connection.local_port}" if connection.local_port else ""
+    local = end_text(address_text(connection.local), port, _END_CELLS)
+    return f"{protocol_name(connection.protocol)} {local} ↔ {connection.name}"
+
+
+def _of_filter(state: DashboardState, ifindex: int) -> PacketChoice:
+    """Of the flows that match, the largest of the last 40 s first. Slow with many flows: for a thread."""
+    table, scope, match = state.histories.flows.table, state.scope, flow_match(state)
+    within = np.ones(len(table), np.bool_)
+    if ifindex:
+        within &= table.flows["ifindex"] == ifindex
+    if scope.process is not None:
+        within &= table.flows["pid"] == scope.process.pid
+    rows = np.flatnonzero(within if match is None else match(table, within))
+    state.hidden_rows = None
+    silent = table.last_seen_ns[rows] < state.histories.flows.now_ns - WINDOW_NS[-1]
+    order = rows[np.lexsort((-table.totals[:, rows].sum(axis=0), silent))]
+    found = dict.fromkeys(flow for row in order.tolist() if (flow := watched_flow(table.flows[row])) is not None)
+    flows = tuple(sorted(tuple(found)[:MAX_WATCHED_FLOWS], key=_flow_key))
+    text = state.row_filter.text if state.row_filter else ""
+    of = f" of {scope.process.name} ({scope.process.pid})" if scope.process else ""
+    words = f"of flows that match {text}{of}{_where(scope)}"
+    if not flows:
+        return PacketChoice(None, words, "no flow matches the filter now; what matches later is watched then")
+    more = len(found) - len(flows)
+    note = f"{len(found)} flows match: the {len(flows)} largest are watched" if more else ""
+    return PacketChoice(PacketWatch(flows=flows, ifindex=ifindex), words, note=note)
+
+
+def _flow_key(flow: WatchedFlow) -> tuple[int, bytes, int, bytes, int]:
+    """An order that stays while the same flows match: another watch would interrupt the packets."""
+    return flow.protocol, flow.local, flow.local_port, flow.remote, flow.remote_port
