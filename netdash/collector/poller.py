@@ -25,7 +25,7 @@ from netdash.collector.owners import OwnerTable, flows_of_sockets
 from netdash.collector.processes import ProcessReader, ProcessTable
 from netdash.collector.protocols import interface_protocols
 from netdash.collector.sockets import SocketTable
-from netdash.collector.stations import station_rows
+from netdash.collector.stations import ethernet_indices, station_rows
 from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
 from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.container_names import ContainerNames
@@ -203,7 +203,7 @@ class Collector:
             flows=empty(flows.dtype) if baseline else flows,
             sockets=sockets,
             protocols={} if baseline or raw is None else interface_protocols(raw, names),
-            stations=empty(STATION_ROW) if baseline or raw is None else station_rows(raw, interfaces),
+            stations=empty(STATION_ROW) if baseline or raw is None else station_rows(raw, ethernet_indices(interfaces)),
             counters=_differences(self.last.protocol_counters if self.last else {}, instant.protocol_counters),
             gauges={name: value for name, value in instant.protocol_counters.items() if is_gauge(name)},
         )

@@ -16,12 +16,17 @@ from netdash.model.tables import STATION_ROW, UNKNOWN
 _MAC_CHARACTERS = len("00:00:00:00:00:00")
 
 
-def station_rows(raw: RawCounts, interfaces: Iterable[Interface]) -> NDArray[np.void]:
-    """STATION_ROW of the interfaces with Ethernet headers; loopback, tunnels and the like have no stations."""
+def ethernet_indices(interfaces: Iterable[Interface]) -> list[int]:
+    """Those with Ethernet headers; loopback, tunnels and the like have no stations."""
+    return [i.index for i in interfaces if i.kind != "loopback" and len(i.mac or "") == _MAC_CHARACTERS]
+
+
+def station_rows(raw: RawCounts, indices: Iterable[int]) -> NDArray[np.void]:
+    """STATION_ROW of the interfaces of these indices, all of which have Ethernet headers."""
     # Of interface 0 are those that found no room in the kernel's table.
-    ethernet = [0, *(i.index for i in interfaces if i.kind != "loopback" and len(i.mac or "") == _MAC_CHARACTERS)]
+    ethernet = np.array([0, *indices], np.uint32)
     counts = np.concatenate([raw.other_stations, stations_of_ip(raw.keys, raw.values)])
-    counts = group_stations(counts[np.isin(counts["ifindex"], np.array(ethernet, np.uint32))])
+    counts = group_stations(counts[np.isin(counts["ifindex"], ethernet)])
     return merge_stations(_rows(counts[counts["outgoing"] == 0], "rx"), _rows(counts[counts["outgoing"] != 0], "tx"))
 
 

@@ -337,7 +337,7 @@ class _Headers:
         values["wire_packets"] = 1
         values["wire_bytes"] = batch.skb_bytes + tag_bytes
         values["tcp_flags"] = self.tcp_flags
-        values["station"] = _stations(batch)
+        values["station"] = read_stations(batch, batch.packet_type)
         values["last_ns"] = batch.time_ns
         segment_bytes = np.zeros(len(self.keys), np.int64)
         rows = np.flatnonzero((batch.gso_size != 0) & (self.transport >= 0))
@@ -358,8 +358,11 @@ class _Headers:
         return ParsedPackets(self.keys, values, segment_bytes)
 
 
-def _stations(batch: PacketBatch) -> NDArray[np.uint64]:
-    """The other end's MAC address of each packet; 0 where there is no Ethernet header before the network layer."""
+def read_stations(batch: PacketBatch, packet_type: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The other end's MAC address of each packet: where a received one comes from, where a sent one goes.
+
+    0 where there is no Ethernet header before the network layer.
+    """
     start = batch.network_offset - batch.link_header_bytes
     there = (batch.link_header_bytes >= _ETHERNET.itemsize) & (start >= 0)
     room = np.where(there & (batch.network_offset <= len(batch.buffer)), _ETHERNET.itemsize, 0)
@@ -367,7 +370,7 @@ def _stations(batch: PacketBatch) -> NDArray[np.uint64]:
     # 8 bytes from the source address on would reach behind a header of 14 bytes.
     source = header["source_low"].astype(np.uint64) | header["source_high"].astype(np.uint64) << np.uint64(32)
     destination = header["destination"] & np.uint64(0xFFFF_FFFF_FFFF)
-    stations: NDArray[np.uint64] = np.where(batch.packet_type == PACKET_OUTGOING, destination, source)
+    stations: NDArray[np.uint64] = np.where(packet_type == PACKET_OUTGOING, destination, source)
     return stations
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from netdash.collector.stations import station_rows
+from netdash.collector.stations import ethernet_indices, station_rows
 from netdash.kernel.raw_flow import PacketCounter
 from tests.integration.counted_traffic import endpoint, ethernet, raw_sender, udp_pair
 from tests.integration.test_packet_watch import LAYERS
@@ -37,7 +37,7 @@ async def stations(counter: PacketCounter, port: Port, packets: int) -> Totals:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and sum(t[0] + t[2] for t in totals.values()) < packets:
         counter.switch()
-        for row in station_rows(await counter.drain(), interfaces):
+        for row in station_rows(await counter.drain(), ethernet_indices(interfaces)):
             mac = row["mac"].tobytes().hex(":")
             old = totals.get(mac, _NOTHING)
             totals[mac] = tuple(int(row[name]) + before for name, before in zip(_FIGURES, old, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from netdash.collector.accounting import AccountingTable
 from netdash.collector.flows import join_directions
 from netdash.collector.protocols import interface_protocols
+from netdash.collector.stations import station_rows
 from netdash.errors import NetdashError
 from netdash.kernel.interval_counts import IntervalCounts
 from netdash.kernel.packet_parser import ParsedPackets
@@ -26,7 +27,7 @@ from netdash.sources.capture.decoding import PacketDecoder
 from netdash.sources.capture.file import CaptureFile, ReadState
 from netdash.sources.capture.interfaces import interface_rows
 from netdash.sources.capture.interval_clock import IntervalClock, Span
-from netdash.sources.capture.link_layer import link_type_text
+from netdash.sources.capture.link_layer import ETHERNET, link_type_text
 from netdash.sources.capture.owners import CommentOwners
 from netdash.sources.capture.records import RecordBatch
 
@@ -163,7 +164,12 @@ class CapturePass:
             processes=processes,
             flows=flows,
             protocols=interface_protocols(raw, names),
+            stations=station_rows(raw, self._ethernet(names)),
         )
+
+    def _ethernet(self, indices: Iterable[int]) -> list[int]:
+        """The interfaces whose packets are recorded with their Ethernet headers."""
+        return [index for index in indices if self._links.interfaces[index - 1].link_type == ETHERNET]
 
     def _mode(self) -> Mode:
         return Mode("pcap", "exact" if self._owners else "none")

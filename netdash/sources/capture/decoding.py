@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.kernel.packet_parser import PacketBatch, PacketParser, ParsedPackets
+from netdash.kernel.packet_parser import PacketBatch, PacketParser, ParsedPackets, read_stations
 from netdash.model.local_nets import LocalNets
 from netdash.sources.capture.directions import Directions
 from netdash.sources.capture.file import ReadState
-from netdash.sources.capture.link_layer import LinkLayers
+from netdash.sources.capture.link_layer import ETHERNET_BYTES, LinkLayers
 from netdash.sources.capture.records import RecordBatch
 
 
@@ -44,4 +44,7 @@ class PacketDecoder:
         linked = self.links.describe(records, known)
         packets = self._parser.parse(linked.batch)
         self._directions.apply(packets.keys, packets.values["tcp_flags"], linked.direction)
+        # Behind what was captured of a packet stands another record.
+        whole = records.captured_bytes[linked.rows] >= ETHERNET_BYTES
+        packets.values["station"] = np.where(whole, read_stations(linked.batch, packets.keys["packet_type"]), 0)
         return DecodedPackets(linked.rows, linked.batch, packets)
