@@ -11,6 +11,8 @@ _MULTIPLIERS: Final = tuple(
     np.uint64(m) for m in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
 )
 _SHIFT: Final = np.uint64(32)
+_SMALL_HAYSTACK: Final = 64
+"""Up to so many elements it is faster not to sort the needles."""
 
 
 def hash_columns(*columns: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -75,8 +77,11 @@ def lookup(haystack: NDArray[np.uint64], needles: NDArray[np.uint64]) -> NDArray
     ordered = haystack[order]
     if (ordered[1:] == ordered[:-1]).any():
         order = np.argsort(haystack, kind="stable")
-    sought = np.argsort(needles)
-    position = np.searchsorted(ordered, needles[sought])
-    found = np.empty(len(needles), np.intp)
-    found[sought] = order[np.minimum(position, len(haystack) - 1)]
+    if len(haystack) <= _SMALL_HAYSTACK:
+        found = order[np.minimum(np.searchsorted(ordered, needles), len(haystack) - 1)]
+    else:
+        sought = np.argsort(needles)
+        position = np.searchsorted(ordered, needles[sought])
+        found = np.empty(len(needles), np.intp)
+        found[sought] = order[np.minimum(position, len(haystack) - 1)]
     return np.where(haystack[found] == needles, found, -1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,17 @@ def test_groups_are_those_of_equal_ids(ids: list[int]) -> None:
 @given(numbers | few, numbers | few)
 def test_lookup_finds_the_first_equal_element(haystack: list[int], needles: list[int]) -> None:
     needles += haystack
+    _check_lookup(haystack, needles)
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 400))
+def test_lookup_in_a_large_haystack(random: Random, highest: int) -> None:
+    """Beyond the size from which needles are sorted; with `highest` below it, elements repeat."""
+    haystack, needles = ([random.randint(0, highest) for _ in range(200)] for _ in range(2))
+    _check_lookup(haystack, needles)
+
+
+def _check_lookup(haystack: list[int], needles: list[int]) -> None:
     found = lookup(np.array(haystack, np.uint64), np.array(needles, np.uint64)).tolist()
     assert found == [haystack.index(needle) if needle in haystack else -1 for needle in needles]
 
