@@ -13,9 +13,10 @@ _SHORTEST: Final = 0.25
 class IntervalClock:
     """Waits for ticks of a changeable interval on the monotonic clock. Missed ticks are left out, not made up for."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, start: float | None = None) -> None:
+        """`start`: monotonic seconds from which ticks are reckoned, default now."""
         self._seconds = seconds
-        self._start = time.monotonic()
+        self._start = time.monotonic() if start is None else start
         self._ticks = 0
         self._changed = asyncio.Event()
 

@@ -26,16 +26,17 @@ async def collect(
     refused: frozenset[str] = frozenset(),
     on_open: Callable[[Layers], None] = lambda _: None,
     on_close: Callable[[RecordingStatus], None] = lambda _: None,
+    started: float | None = None,
 ) -> None:
     """Runs until a `Stop` command (then a last snapshot goes out) or until the other end is closed.
 
     `on_open` is called once, when everything that needs privilege is open and no other thread has been started. Raises
-    NetdashError when nothing can be collected. `on_close` is told how a recording ended.
+    NetdashError when nothing can be collected. `on_close` is told how a recording ended. `started`: monotonic
+    seconds of the program's start, default now: the first rates come one interval after it, not after the start-up.
     """
-    # Before the readers are opened: the first rates come one interval after the start, not after the start-up.
     expression = options.capture_filter
     capture = None if expression is None else compile_capture_filter(expression)
-    clock = IntervalClock(options.delay_seconds)
+    clock = IntervalClock(options.delay_seconds, started)
     collector = await Collector.open(options.interfaces, options.max_flows, refused, capture)
     on_open(collector.layers)
     recorder = Recorder(options)

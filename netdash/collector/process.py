@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,7 @@ class CollectorProcess:
 
 def start_collector(options: Options) -> CollectorProcess:
     """Forks the collector. To be called while this process has one thread and has not imported the dashboard."""
+    started = time.monotonic()
     ours, theirs = socket.socketpair()
     closing, told = os.pipe()
     parent = os.getpid()
@@ -47,7 +49,7 @@ def start_collector(options: Options) -> CollectorProcess:
     try:
         ours.close()
         os.close(closing)
-        status = _child(options, theirs, told, parent)
+        status = _child(options, theirs, told, parent, started)
     finally:
         # Not sys.exit: the parent's cleanup handlers and buffers are not this process's to run.
         os._exit(status)
@@ -65,7 +67,7 @@ def read_closing(collector: CollectorProcess) -> RecordingStatus | None:
         return None
 
 
-def _child(options: Options, connection: socket.socket, told: int, parent: int) -> int:
+def _child(options: Options, connection: socket.socket, told: int, parent: int, started: float) -> int:
     from netdash.kernel.capabilities import set_parent_death_signal
 
     # A session of its own: the terminal's Ctrl+C, Ctrl+Z and hang-up are for the dashboard to handle.
@@ -88,7 +90,7 @@ def _child(options: Options, connection: socket.socket, told: int, parent: int) 
             enter_network_namespace(options.network_namespace)
         from netdash.collector.loop import collect
 
-        asyncio.run(collect(options, connection, _refused(), _drop_privileges, tell_closing))
+        asyncio.run(collect(options, connection, _refused(), _drop_privileges, tell_closing, started))
     except NetdashError as error:
         connection.setblocking(True)
         connection.sendall(encode_frame(Kind.FAILURE, str(error).encode()))
