@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import sys
+import time
 from contextlib import closing
+from typing import NoReturn
 
 from netdash.recording.reader import RecordingStore
 from netdash.recording.writer import RecordingWriter
@@ -17,44 +20,65 @@ from tests.unit.recording.equal import differing_fields
 from tests.unit.recording.test_recording import FACTS, HOUR_BEGIN, snapshot
 
 
+_CHECKPOINT_PAGES = 12
+"""SQLite moves its log into the file after so many pages: often, so that kills strike it there too."""
+
+
 def main(path: str, rounds: int) -> None:
     """Raises AssertionError where something is missing."""
-    chance, number = random.Random(5), 0
+    chance, number, append_seconds = random.Random(5), 0, 0.0
     for _ in range(rounds):
-        told = _write_and_be_killed(path, number, chance.randrange(4000))
+        delay = chance.uniform(0.0, 1.5 * append_seconds)
+        told, append_seconds = _write_and_be_killed(path, number, chance.randrange(1, 6), delay)
         with closing(RecordingStore(path)) as store:
             table = store.timetable()
             assert [round(time - HOUR_BEGIN) for time in table.times] == list(range(len(table)))
-            assert len(table) >= told, f"{told} intervals were written, {len(table)} are there"
+            assert len(table) >= number + told, f"{number + told} intervals were written, {len(table)} are there"
             for each in {table.first, table.last, chance.choice(table.numbers)}:
                 assert not differing_fields(store.read(each), snapshot(each - 1))
             number = len(table)
+    with closing(RecordingWriter(path, FACTS)):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        seconds = connection.execute("SELECT sum(seconds) FROM interface_minute WHERE interface = 'eth0'").fetchone()
+    assert seconds == (float(number),), f"sums of {seconds} s of {number} intervals"
 
 
-def _write_and_be_killed(path: str, number: int, length: int) -> int:
-    """Writes from `number` on; killed after `length` bytes of what it tells. The intervals that it said are written."""
+def _write_and_be_killed(path: str, number: int, count: int, delay: float) -> tuple[int, float]:
+    """Writes intervals from `number` on; killed `delay` seconds after `count` were written.
+
+    Returns how many it said were written, and how long one took.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(reading)
+        _write(path, number, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        told = len(pipe.read(1))
+        begin = time.perf_counter()
+        while told < count:
+            told += len(pipe.read(1))
+        took = (time.perf_counter() - begin) / max(1, told - 1)
+        time.sleep(delay)
+        os.kill(pid, signal.SIGKILL)
+        told += len(pipe.readall())
+    os.waitpid(pid, 0)
+    return told, took
+
+
+def _write(path: str, number: int, told: int) -> NoReturn:
+    """Runs after run of ten intervals, so that beginnings and ends are struck too."""
+    while True:
         writer = RecordingWriter(path, FACTS)
-        while True:
-            # One byte for each step that lies between two moments of a kill.
-            os.write(writing, b".")
+        writer._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        for _ in range(10):
             writer.append(snapshot(number))
             number += 1
-            os.write(writing, b"+")
-    os.close(writing)
-    data = b""
-    with os.fdopen(reading, "rb", buffering=0) as pipe:
-        while len(data) <= length % 12:
-            data += pipe.read(1)
-        for _ in range(length):  # somewhere within the next step
-            pass
-        os.kill(pid, signal.SIGKILL)
-        data += pipe.readall()
-    os.waitpid(pid, 0)
-    return number + data.count(b"+")
+            os.write(told, b"+")
+        writer.finish()
+        writer.close()
 
 
 if __name__ == "__main__":
