@@ -19,7 +19,6 @@ from netdash.recording.writer import RecordingWriter
 from tests.unit.recording.equal import differing_fields
 from tests.unit.recording.test_recording import FACTS, HOUR_BEGIN, snapshot
 
-
 _CHECKPOINT_PAGES = 12
 """SQLite moves its log into the file after so many pages: often, so that kills strike it there too."""
 
