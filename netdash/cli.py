@@ -173,8 +173,8 @@ def _run_recording(path: str, arguments: Sequence[str] | None, options: Options,
     from netdash.sinks.headless import run_output
 
     code = run_output(recording, recording.options(options), output, recording.progress)
-    for line in recording.complaints():
-        print(f"netdash: {line}", file=sys.stderr)
+    if (complaint := recording.complaint()) is not None:
+        print(f"netdash: {complaint}", file=sys.stderr)
     return code
 
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,10 +22,16 @@ _PATH_LIMIT: Final = 200
 _BUSY_SECONDS: Final = 10.0
 _WAL_BYTES: Final = 16 << 20
 _MAX_BLOB_BYTES: Final = 1 << 29
+_WORDS_OF_DAMAGE: Final = ("malformed", "not a database", "no such table", "no such column")
+"""In SQLite's messages; tables are missing where their description is lost."""
 
 
 class RecordingError(NetdashError):
     """A recording cannot be written or read; the message says why."""
+
+
+class NewerRecordingError(RecordingError):
+    """It has a schema that this version does not know."""
 
 
 def shown(path: str) -> str:
@@ -68,18 +74,70 @@ def open_for_writing(path: str) -> WritableFile:
     return WritableFile(connection, lock)
 
 
-def open_for_reading(path: str) -> sqlite3.Connection:
-    """A connection that cannot write. Raises RecordingError for what is no recording of this or an older version."""
+class ReadingConnection(sqlite3.Connection):
+    """Cannot write. Closed when it is not wanted any more."""
+
+    damage: str | None = None
+    """Why the file could not be opened as it should; what is left of it can be read nevertheless."""
+
+
+def open_for_reading(path: str) -> ReadingConnection:
+    """A connection to as much of a recording as can be read.
+
+    Raises RecordingError where that is nothing, and for what is no recording of this or an older version.
+    """
     try:
-        connection = _connect_read_only(path)
         try:
-            check_version(connection, path)
-        except BaseException:
-            connection.close()
-            raise
+            return _open_checked(path, damage=None)
+        except (sqlite3.DatabaseError, UnicodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+                raise
+            # Of a file that is cut, SQLite reads nothing unless it is told to take it as it is.
+            return _open_checked(path, damage=reason(error))
     except (OSError, sqlite3.Error, UnicodeError) as error:
         raise RecordingError(f"cannot read {shown(path)}: {reason(error)}") from error
+
+
+def _open_checked(path: str, damage: str | None) -> ReadingConnection:
+    connection = _connect_read_only(path)
+    try:
+        if damage is None:
+            check_version(connection, path)
+        else:
+            connection.damage = damage
+            _accept_damage(connection)
+            _check_version_of_damaged(connection, path, damage)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _accept_damage(connection: sqlite3.Connection) -> None:
+    """Lets SQLite go on with a file that is shorter than its header says, or whose description of tables is damaged.
+
+    Nothing can be written all the same. https://www.sqlite.org/pragma.html#pragma_writable_schema
+    """
+    connection.execute("PRAGMA writable_schema = ON")
+    with suppress(sqlite3.DatabaseError, UnicodeError):
+        # Loads the description; the statement that meets the damage fails, those after it do with what was loaded.
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _check_version_of_damaged(connection: sqlite3.Connection, path: str, damage: str) -> None:
+    """As `check_version`; what says nothing of itself any more is damaged rather than foreign."""
+    try:
+        check_version(connection, path)
+    except NewerRecordingError:
+        raise
+    except (RecordingError, sqlite3.Error, UnicodeError) as error:
+        raise RecordingError(f"cannot read {shown(path)}: {damage}") from error
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    # Text that is no UTF-8 is told without a code.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def check_version(connection: sqlite3.Connection, path: str) -> None:
@@ -94,7 +152,7 @@ def check_version(connection: sqlite3.Connection, path: str) -> None:
     if not version.isdecimal():
         raise RecordingError(f"{shown(path)} is an SQLite file, but no netdash recording")
     if int(version) > SCHEMA_VERSION:
-        raise RecordingError(
+        raise NewerRecordingError(
             f"{shown(path)} was written by a newer netdash (schema {version[:9]}, this one knows {SCHEMA_VERSION}): "
             "read it with that one"
         )
@@ -109,7 +167,7 @@ def reason(error: Exception) -> str:
     text = sanitize(str(error), 100)
     if "disk is full" in text:
         return "the disk is full: make room"
-    if "malformed" in text or "not a database" in text:
+    if any(words in text for words in _WORDS_OF_DAMAGE):
         return f"the file is damaged ({text})"
     return text
 
@@ -158,14 +216,19 @@ def has_log(path: str) -> bool:
     return Path(f"{path}-wal").exists()
 
 
-def _connect_read_only(path: str) -> sqlite3.Connection:
+def _connect_read_only(path: str) -> ReadingConnection:
     os.stat(path)
     address = f"file:{quote(os.path.abspath(path))}?mode=ro"
     if not has_log(path):
         # The file alone is all there is; without this SQLite would leave files beside it that it cannot remove again.
         address += "&immutable=1"
     connection = sqlite3.connect(
-        address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        address,
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=ReadingConnection,
     )
     _limit(connection)
     return connection

@@ -29,6 +29,11 @@ _MOMENT: Final = np.dtype(
 _LATEST: Final = 253_402_300_799.0
 """9999-12-31T23:59:59Z."""
 _BATCH: Final = 8192
+_FIRST_STEP: Final = 32
+_LAST_NUMBER: Final = 1 << 62
+_MOMENTS_AFTER: Final = (
+    "SELECT id, time, monotonic_ns, interval, rx_bytes, tx_bytes FROM moment WHERE id > ? ORDER BY id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,8 @@ class RecordingStore:
         self._table = Timetable.empty()
         self._position: _Position | None = None
         self._layouts: dict[int, Layout] = {}
-        self.damage: str | None = None
-        """What of the list of moments could not be read."""
+        self.damage = self._connection.damage
+        """Why a part of the file cannot be read, beside single moments."""
 
     def close(self) -> None:
         """Closes the file."""
@@ -195,16 +200,28 @@ class RecordingStore:
         )
 
     def _new_moments(self, last: int) -> NDArray[np.void]:
-        """Those after `last`; what is damaged ends the list, and is told in `damage`."""
+        """Those after `last`; what is damaged is left out, and told in `damage`."""
         parts: list[NDArray[np.void]] = []
-        rows = self._connection.execute(
-            "SELECT id, time, monotonic_ns, interval, rx_bytes, tx_bytes FROM moment WHERE id > ? ORDER BY id", (last,)
-        )
-        try:
-            while batch := rows.fetchmany(_BATCH):
-                parts.append(np.array([_moment(row) for row in batch], _MOMENT))
-        except (sqlite3.DatabaseError, DamagedError, UnicodeError, OverflowError) as error:
-            self.damage = f"{shown(self.path)} is damaged: what comes after the damage is not shown ({_why(error)})"
+        step = _FIRST_STEP
+        while last < _LAST_NUMBER:
+            batch: list[tuple[int, float, int, float, float]] = []
+            try:
+                for row in self._connection.execute(_MOMENTS_AFTER, (last,)):
+                    moment = _moment(row, last)
+                    last, step = moment[0], _FIRST_STEP
+                    batch.append(moment)
+                    if len(batch) == _BATCH:
+                        parts.append(np.array(batch, _MOMENT))
+                        batch = []
+                break
+            except (sqlite3.DatabaseError, DamagedError, UnicodeError, OverflowError) as error:
+                self.damage = (
+                    _why(error) if isinstance(error, sqlite3.Error) else f"the file is damaged ({_why(error)})"
+                )
+                # Perhaps the list goes on behind the damage, in another page of the file.
+                last, step = max(last, 0) + step, 2 * step
+            finally:
+                parts.append(np.array(batch, _MOMENT))
         return np.concatenate([np.zeros(0, _MOMENT), *parts])
 
     @contextmanager
@@ -221,8 +238,11 @@ def _why(error: Exception) -> str:
     return sanitize(str(error), 200)
 
 
-def _moment(row: tuple[object, ...]) -> tuple[int, float, int, float, float]:
+def _moment(row: tuple[object, ...], last: int) -> tuple[int, float, int, float, float]:
+    """A row of _MOMENTS_AFTER `last`."""
     number, time, monotonic_ns, interval, received, sent = row
+    if _number(number) <= last:
+        raise DamagedError("a list of moments that is out of order")
     if not (isinstance(time, (int, float)) and isinstance(interval, (int, float)) and 0 <= time <= _LATEST):
         raise DamagedError("a moment without a time")
     if not (math.isfinite(interval) and interval >= 0):

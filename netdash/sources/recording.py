@@ -40,7 +40,7 @@ class RecordingSource:
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """A baseline, then what was recorded; intervals that are damaged are left out and counted.
 
-        Raises SourceEndedError where the file cannot be read any more.
+        Raises SourceEndedError where the file cannot be read any more, or where all of it is damaged.
         """
         last, started = -1, False
         while not self._stopped.is_set():
@@ -58,19 +58,23 @@ class RecordingSource:
                 started = True
                 yield snapshot
             if not self.follow or await asyncio.to_thread(self._is_over, last):
-                return
+                break
             await self._wait()
+        if not started and self._damaged:
+            raise SourceEndedError(f"cannot read {shown(self.store.path)}: none of its intervals is whole")
 
     def progress(self) -> float:
         """Share of the file that was read, 0 to 1."""
         return self._done
 
-    def complaints(self) -> list[str]:
-        """What could not be read, a line each."""
-        lines = [self.store.damage] if self.store.damage else []
+    def complaint(self) -> str | None:
+        """What could not be read, in one line; None = nothing is missing."""
+        path, damage = shown(self.store.path), self.store.damage
+        if self._damaged and damage:
+            return f"{path}: {damage}; what is left is shown, without {self._damaged} intervals"
         if self._damaged:
-            lines.append(f"{self._damaged} intervals of the recording are damaged and were left out")
-        return lines
+            return f"{path}: {self._damaged} intervals are damaged and were left out"
+        return f"{path}: {damage}; what is left is shown" if damage else None
 
     def options(self, options: Options) -> Options:
         """The same with the interval of the recording."""
@@ -117,8 +121,10 @@ def recording_source(store: RecordingStore, options: Options) -> RecordingSource
     Raises NetdashError where it cannot be read or holds nothing, UsageError for a wrong time.
     """
     path, table = shown(store.path), store.timetable()
+    if not len(table) and store.damage:
+        raise NetdashError(f"cannot read {path}: {store.damage}")
     if not len(table) and not options.follow:
-        raise NetdashError(store.damage or f"{path} holds no interval yet: wait for the first, or use --follow")
+        raise NetdashError(f"{path} holds no interval yet: wait for the first, or use --follow")
     if not len(table):
         return RecordingSource(store, follow=True)
     first, last = float(table.times[0]), float(table.times[-1])

@@ -17,7 +17,7 @@ from typing import NoReturn
 from netdash.recording.reader import RecordingStore
 from netdash.recording.writer import RecordingWriter
 from tests.unit.recording.equal import differing_fields
-from tests.unit.recording.test_recording import FACTS, HOUR_BEGIN, snapshot
+from tests.unit.recording.test_recording import FACTS, HOUR_BEGIN, quick_writer, snapshot
 
 _CHECKPOINT_PAGES = 12
 """SQLite moves its log into the file after so many pages: often, so that kills strike it there too."""
@@ -70,7 +70,7 @@ def _write_and_be_killed(path: str, number: int, count: int, delay: float) -> tu
 def _write(path: str, number: int, told: int) -> NoReturn:
     """Runs after run of ten intervals, so that beginnings and ends are struck too."""
     while True:
-        writer = RecordingWriter(path, FACTS)
+        writer = quick_writer(path)
         writer._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         for _ in range(10):
             writer.append(snapshot(number))
