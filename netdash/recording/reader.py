@@ -179,9 +179,9 @@ class RecordingStore:
 
     def _load_moments(self) -> None:
         """Adds what came and leaves out what went."""
-        oldest = self._connection.execute("SELECT min(id) FROM moment").fetchone()[0]
         gone = 0
         if len(self._moments):
+            oldest = self._connection.execute("SELECT min(id) FROM moment").fetchone()[0]
             gone = int(np.searchsorted(self._moments["id"], oldest if oldest is not None else np.iinfo(np.int64).max))
         last = int(self._moments["id"][-1]) if len(self._moments) else -(2**62)
         new = self._new_moments(last)
