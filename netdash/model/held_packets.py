@@ -20,6 +20,8 @@ _COMPACTED_AT: Final = 4
 class PacketSpan:
     """What was held at one moment; further packets do not change it."""
 
+    held: HeldPackets
+    """Where it is from: numbers are those of its packets."""
     first: int
     """Number of the oldest packet. Every packet has a number, by one higher than that of the one before."""
     _packets: Sequence[WatchedPacket]
@@ -87,4 +89,4 @@ class HeldPackets:
 
     def span(self) -> PacketSpan:
         """What is held now."""
-        return PacketSpan(self._first, self._packets, self._start, len(self._packets))
+        return PacketSpan(self, self._first, self._packets, self._start, len(self._packets))

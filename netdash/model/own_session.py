@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netdash.model.packet_ends import PacketEnds
 from netdash.model.protocols import TCP
 from netdash.model.tables import UNKNOWN, pack_address
 
@@ -35,6 +36,12 @@ class OwnSession:
             ends = bytes(table["local"][index]), bytes(table["remote"][index])
             rows[index] = ends in ((self.local, self.remote), (self.remote, self.local))
         return rows
+
+    def carries(self, ends: PacketEnds) -> bool:
+        """Whether a packet is of this connection."""
+        here, there = (self.local, self.local_port), (self.remote, self.remote_port)
+        source, destination = (ends.source, ends.source_port), (ends.destination, ends.destination_port)
+        return ends.protocol == TCP and (source, destination) in ((here, there), (there, here))
 
     def pids(self, table: NDArray[np.void]) -> frozenset[int]:
         """The processes that carry it: sshd serves each connection by a process of its own."""

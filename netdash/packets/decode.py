@@ -195,10 +195,11 @@ def _shown(layer: DecodedLayer, count: int) -> str:
 def _describe_tcp(tcp: DecodedLayer, length: int) -> str:
     bits = _number(tcp, "flags") or _flag_bits(str(tcp.values.get("flags", "")))
     flags = "".join(letter for bit, letter in enumerate(_TCP_FLAGS) if bits >> bit & 1) or "-"
-    text = f"[{flags}] seq={_number(tcp, 'seq')}"
+    # The length first: in a narrow list the rest is cut.
+    text = f"[{flags}] len={length} seq={_number(tcp, 'seq')}"
     if bits >> 4 & 1:
         text += f" ack={_number(tcp, 'ack')}"
-    return f"{text} win={_number(tcp, 'window')} len={length}"
+    return f"{text} win={_number(tcp, 'window')}"
 
 
 def _flag_bits(letters: str) -> int:

@@ -19,7 +19,6 @@ _WIDE_CELLS: Final = 110
 """From this width on both ends have a column."""
 _END_CELLS: Final = 21
 """An IPv4 address with its port."""
-_NOT_YET: Final[Cell] = ("…", Tone.DIM)
 
 
 class PacketTable:
@@ -65,21 +64,24 @@ class PacketTable:
         """One row of text."""
         number = self.span.first + index
         packet, summary = self.span.packet(number), self._summaries.get(number)
-        cells: dict[str, Cell] = {
+        cells = {
             "time": packet_time(packet.time_ns)[: self._widths["time"]],
-            "direction": ("▲", Tone.TX) if packet.outgoing else ("▼", Tone.RX),
+            "direction": "▲" if packet.outgoing else "▼",
             "interface": self._interfaces.get(packet.ifindex, f"#{packet.ifindex}"),
             "length": str(packet.length),
         }
         if summary is None:
             self._ask(number)
-            return [cells.get(column.key, _NOT_YET if column.key == "protocol" else "") for column in self.columns]
+            cells["protocol"] = "…"
+            return [(cells.get(column.key, ""), Tone.DIM) for column in self.columns]
         cells["source"] = self._end(summary.source, "source")
         cells["destination"] = self._end(summary.destination, "destination")
         cells["peer"] = self._end(summary.destination if packet.outgoing else summary.source, "peer")
         cells["protocol"] = summary.protocol
         cells["info"] = summary.info
-        return [cells[column.key] for column in self.columns]
+        # One tone for all: a row is drawn in one piece.
+        tone = Tone.TX if packet.outgoing else Tone.RX
+        return [(cells[column.key], tone) for column in self.columns]
 
     def _end(self, text: str, key: str) -> str:
         """An end in its column, whose port stays to be seen."""

@@ -48,7 +48,7 @@ SYN = ethernet(0x0800, bytes.fromhex("4500002800010000400600000a0000010a000002")
 @pytest.mark.parametrize(
     ("data", "protocol", "info"),
     [
-        (SYN + bytes(6), "TCP", "[S] seq="),
+        (SYN + bytes(6), "TCP", "[S] len=0 seq="),
         (
             ipv4(6, tcp(0x18, payload=b"GET /index.html HTTP/1.1\r\nHost: x\r\n")),
             "HTTP",
@@ -69,9 +69,9 @@ def test_what_a_line_says(data: bytes, protocol: str, info: str) -> None:
 
 
 def test_padding_is_no_payload_and_a_cut_payload_counts_whole() -> None:
-    assert decode(packet(SYN + bytes(6))).summary.info.endswith("len=0")
+    assert decode(packet(SYN + bytes(6))).summary.info.startswith("[S] len=0 ")
     long = ethernet(0x0800, bytes.fromhex("450003e800010000400600000a0000010a000002") + tcp(0x10, payload=bytes(20)))
-    assert decode(packet(long, 1014)).summary.info.endswith("len=960")
+    assert decode(packet(long, 1014)).summary.info.startswith("[A] len=960 ")
 
 
 def test_ends_tags_and_times() -> None:
