@@ -5,9 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from netdash.model.packets import PacketDelivery, PacketWatch, WatchedPacket
-from tests.ui.fixtures import START_TIME, FakeSource
+from textual.pilot import Pilot
+
+from netdash.model.packets import PacketDelivery, PacketWatch, WatchedFlow, WatchedPacket
+from netdash.model.snapshot import Snapshot
+from netdash.model.tables import pack_address
+from netdash.ui.app import Dashboard
+from netdash.ui.views.packet_list import PacketList
+from netdash.ui.views.packets import PacketsView
+from netdash.ui.widgets.text_line import TextLine
+from tests.ui.apps import settle, take
+from tests.ui.fixtures import START_TIME, FakeSource, flow, interface, process, snapshot, socket
 from tests.unit.kernel.flow_frames import ipv4, tcp
+
+FLOW = WatchedFlow(0x0800, 6, pack_address("10.0.0.1"), 41822, pack_address("203.0.113.9"), 443)
+"""The watch of the first flow of `packets_snapshot`."""
 
 
 def packet(number: int, data: bytes | None = None, *, outgoing: bool = False, ifindex: int = 2) -> WatchedPacket:
@@ -48,3 +60,46 @@ class FakePacketSource(FakeSource):
     def deliver(self, *packets: WatchedPacket, skipped: int = 0, note: str = "") -> None:
         """One more delivery."""
         self._deliveries.put_nowait(PacketDelivery(len(self.watches), packets, skipped, note))
+
+
+def packets_snapshot(tick: int) -> Snapshot:
+    """Two flows on two interfaces, one of them of curl."""
+    flows = [
+        flow(pid=4321, attribution=1, rx_bytes=125_000 * tick),
+        flow("10.0.0.1", 53000, "198.51.100.7", 53, ifindex=4, rx_bytes=10, tx_bytes=20),
+    ]
+    return snapshot(
+        tick,
+        interfaces=[interface("eth0", 2), interface("wan", 4)],
+        processes=[process(4321, "curl", user="alice")],
+        flows=flows,
+        sockets=[socket(pid=4321)],
+    )
+
+
+def packets_page(app: Dashboard) -> PacketsView:
+    """The page, which must be shown."""
+    view = app.main_screen.view
+    assert isinstance(view, PacketsView)
+    return view
+
+
+def packet_line(app: Dashboard, name: str) -> str:
+    """One of the lines above the list: "choice", "counts"."""
+    return packets_page(app).query_one(f"#packet-{name}", TextLine).text
+
+
+def packet_list(app: Dashboard) -> PacketList:
+    """The list of the page."""
+    return packets_page(app).query_one(PacketList)
+
+
+async def open_page(app: Dashboard, pilot: Pilot[int], *keys: str) -> FakePacketSource:
+    """Presses the keys that lead to the page; the watch has begun then."""
+    await take(app, pilot, *map(packets_snapshot, range(3)))
+    await pilot.press(*keys)
+    await settle(pilot, lambda: isinstance(app.main_screen.view, PacketsView))
+    source = app.source
+    assert isinstance(source, FakePacketSource)
+    await settle(pilot, lambda: source.watch is not None)
+    return source

@@ -3,70 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from textual.pilot import Pilot
 
 from netdash.model.held_packets import MAX_HELD_PACKETS
 from netdash.model.packets import PacketWatch, WatchedFlow
-from netdash.model.snapshot import Snapshot
 from netdash.model.tables import pack_address
-from netdash.ui.app import Dashboard
-from netdash.ui.views.packet_list import PacketList
-from netdash.ui.views.packets import PacketsView
 from netdash.ui.widgets.filter_prompt import FilterPrompt
-from netdash.ui.widgets.line_table import LineTable
-from netdash.ui.widgets.text_line import TextLine
 from tests.ui.apps import dashboard, settle, take
-from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot, socket
+from tests.ui.fixtures import FakeSource, flow, interface, snapshot
 from tests.ui.golden import screen_text
-from tests.ui.packets import FakePacketSource, packet
+from tests.ui.packets import FLOW, FakePacketSource, open_page, packet, packet_line, packet_list, packets_snapshot
 from tests.unit.kernel.flow_frames import ipv4, tcp
-
-FLOW = WatchedFlow(0x0800, 6, pack_address("10.0.0.1"), 41822, pack_address("203.0.113.9"), 443)
-
-
-def _snapshot(tick: int) -> Snapshot:
-    flows = [
-        flow(pid=4321, attribution=1, rx_bytes=125_000 * tick),
-        flow("10.0.0.1", 53000, "198.51.100.7", 53, ifindex=4, rx_bytes=10, tx_bytes=20),
-    ]
-    return snapshot(
-        tick,
-        interfaces=[interface("eth0", 2), interface("wan", 4)],
-        processes=[process(4321, "curl", user="alice")],
-        flows=flows,
-        sockets=[socket(pid=4321)],
-    )
-
-
-def _page(app: Dashboard) -> PacketsView:
-    view = app.main_screen.view
-    assert isinstance(view, PacketsView)
-    return view
-
-
-def _line(app: Dashboard, name: str) -> str:
-    return _page(app).query_one(f"#packet-{name}", TextLine).text
-
-
-def _list(app: Dashboard) -> LineTable:
-    return _page(app).query_one("#packet-list", LineTable)
-
-
-async def _open(app: Dashboard, pilot: Pilot[int], *keys: str) -> FakePacketSource:
-    await take(app, pilot, *map(_snapshot, range(3)))
-    await pilot.press(*keys)
-    await settle(pilot, lambda: isinstance(app.main_screen.view, PacketsView))
-    source = app.source
-    assert isinstance(source, FakePacketSource)
-    await settle(pilot, lambda: source.watch is not None)
-    return source
 
 
 async def test_enter_leads_from_the_process_to_its_packets() -> None:
     """Three, Enter, Enter, Enter: the whole way from a process that moves much."""
     app = dashboard(FakePacketSource())
     async with app.run_test(size=(120, 36)) as pilot:
-        source = await _open(app, pilot, "3", "enter", "enter", "enter")
+        source = await open_page(app, pilot, "3", "enter", "enter", "enter")
         assert source.watches == [PacketWatch(flows=(FLOW,), ifindex=2)]
         source.deliver(packet(1), packet(2, outgoing=True))
         await settle(pilot, lambda: "seq=" in screen_text(app))
@@ -91,15 +44,15 @@ async def test_a_key_leads_to_the_packets_of_what_is_shown(
 ) -> None:
     app = dashboard(FakePacketSource())
     async with app.run_test(size=(120, 36)) as pilot:
-        source = await _open(app, pilot, *keys)
+        source = await open_page(app, pilot, *keys)
         assert source.watches == [watch]
-        assert words in _line(app, "choice")
+        assert words in packet_line(app, "choice")
 
 
 async def test_the_filters_flows_are_watched_and_followed() -> None:
     app = dashboard(FakePacketSource())
     async with app.run_test(size=(120, 36)) as pilot:
-        await take(app, pilot, *map(_snapshot, range(3)))
+        await take(app, pilot, *map(packets_snapshot, range(3)))
         await pilot.press("2", "slash")
         await settle(pilot, lambda: isinstance(app.focused, FilterPrompt))
         await pilot.press(*"port:53", "enter", "v")
@@ -109,28 +62,28 @@ async def test_the_filters_flows_are_watched_and_followed() -> None:
         dns = WatchedFlow(0x0800, 6, pack_address("10.0.0.1"), 53000, pack_address("198.51.100.7"), 53)
         assert source.watch == PacketWatch(flows=(dns,))
         source.deliver(packet(1))
-        await settle(pilot, lambda: "1 shown" in _line(app, "counts"))
+        await settle(pilot, lambda: "1 shown" in packet_line(app, "counts"))
         new = flow("10.0.0.1", 53001, "198.51.100.7", 53, rx_bytes=10)
         await take(app, pilot, snapshot(3, interfaces=[interface("eth0", 2)], flows=[new]))
         await settle(pilot, lambda: len(source.watches) == 2)
         assert source.watch is not None
         assert [each.local_port for each in source.watch.flows] == [53000, 53001]
-        assert "1 shown" in _line(app, "counts"), "what came before stays"
+        assert "1 shown" in packet_line(app, "counts"), "what came before stays"
 
 
 async def test_leaving_ends_the_watch() -> None:
     app = dashboard(FakePacketSource())
     async with app.run_test(size=(120, 36)) as pilot:
-        source = await _open(app, pilot, "2", "enter", "enter")
+        source = await open_page(app, pilot, "2", "enter", "enter")
         source.deliver(packet(1))
-        await settle(pilot, lambda: "1 shown" in _line(app, "counts"))
+        await settle(pilot, lambda: "1 shown" in packet_line(app, "counts"))
         await pilot.press("escape")
         await settle(pilot, lambda: source.watch is None)
         assert app.main_screen.view is not None
         assert app.main_screen.view.view_id == "connection"
         await pilot.press("enter")
         await settle(pilot, lambda: source.watch is not None)
-        assert "0 shown" in _line(app, "counts")
+        assert "0 shown" in packet_line(app, "counts")
         await pilot.press("1")
         await settle(pilot, lambda: source.watch is None)
 
@@ -138,60 +91,60 @@ async def test_leaving_ends_the_watch() -> None:
 async def test_it_follows_the_newest_until_the_cursor_goes_up() -> None:
     app = dashboard(FakePacketSource())
     async with app.run_test(size=(120, 20)) as pilot:
-        source = await _open(app, pilot, "2", "enter", "enter")
+        source = await open_page(app, pilot, "2", "enter", "enter")
         source.deliver(*map(packet, range(100)))
-        await settle(pilot, lambda: _list(app).cursor_key == 99)
+        await settle(pilot, lambda: packet_list(app).cursor_key == 99)
         source.deliver(*map(packet, range(100, 200)))
-        await settle(pilot, lambda: _list(app).cursor_key == 199)
+        await settle(pilot, lambda: packet_list(app).cursor_key == 199)
         await pilot.press("up", "up")
-        assert "End: newest" in _line(app, "counts")
+        assert "End: newest" in packet_line(app, "counts")
         source.deliver(*map(packet, range(200, 300)))
-        await settle(pilot, lambda: len(_list(app).model) == 300)
-        assert _list(app).cursor_key == 197
+        await settle(pilot, lambda: len(packet_list(app).model) == 300)
+        assert packet_list(app).cursor_key == 197
         await pilot.press("pageup", "pageup")
         await settle(pilot, lambda: "…" not in screen_text(app).replace("…\n", ""))
         await pilot.press("end")
         source.deliver(packet(300))
-        await settle(pilot, lambda: _list(app).cursor_key == 300)
+        await settle(pilot, lambda: packet_list(app).cursor_key == 300)
 
 
 async def test_only_rows_in_sight_are_decoded() -> None:
     app = dashboard(FakePacketSource())
     async with app.run_test(size=(120, 20)) as pilot:
-        source = await _open(app, pilot, "2", "enter", "enter")
+        source = await open_page(app, pilot, "2", "enter", "enter")
         source.deliver(*map(packet, range(5000)))
         await settle(pilot, lambda: "seq=" in screen_text(app))
-        packets = _page(app).query_one(PacketList)
+        packets = packet_list(app)
         assert sum(packets.summary(number) is not None for number in range(5000)) <= 20
 
 
 async def test_what_is_not_shown_is_counted() -> None:
     app = dashboard(FakePacketSource())
     async with app.run_test(size=(120, 20)) as pilot:
-        source = await _open(app, pilot, "2", "enter", "enter")
+        source = await open_page(app, pilot, "2", "enter", "enter")
         source.deliver(*map(packet, range(MAX_HELD_PACKETS + 5)), skipped=1234)
-        await settle(pilot, lambda: "5 dropped" in _line(app, "counts"))
-        assert "10,000 shown" in _line(app, "counts")
-        assert "1,234 skipped: more than 2000/s" in _line(app, "counts")
+        await settle(pilot, lambda: "5 dropped" in packet_line(app, "counts"))
+        assert "10,000 shown" in packet_line(app, "counts")
+        assert "1,234 skipped: more than 2000/s" in packet_line(app, "counts")
         await pilot.press("up")
         source.deliver(packet(1), packet(2))
-        await settle(pilot, lambda: "2 not taken" in _line(app, "counts"))
-        assert "5 dropped" in _line(app, "counts"), "what is read does not go away"
+        await settle(pilot, lambda: "2 not taken" in packet_line(app, "counts"))
+        assert "5 dropped" in packet_line(app, "counts"), "what is read does not go away"
 
 
 async def test_space_pauses() -> None:
     app = dashboard(FakePacketSource())
     async with app.run_test(size=(120, 20)) as pilot:
-        source = await _open(app, pilot, "2", "enter", "enter")
+        source = await open_page(app, pilot, "2", "enter", "enter")
         source.deliver(packet(1))
-        await settle(pilot, lambda: "1 shown" in _line(app, "counts"))
+        await settle(pilot, lambda: "1 shown" in packet_line(app, "counts"))
         await pilot.press("space")
         source.deliver(packet(2), packet(3))
-        await settle(pilot, lambda: "2 not taken" in _line(app, "counts"))
-        assert "1 shown" in _line(app, "counts")
+        await settle(pilot, lambda: "2 not taken" in packet_line(app, "counts"))
+        assert "1 shown" in packet_line(app, "counts")
         await pilot.press("space")
         source.deliver(packet(4))
-        await settle(pilot, lambda: "2 shown" in _line(app, "counts"))
+        await settle(pilot, lambda: "2 shown" in packet_line(app, "counts"))
 
 
 async def test_a_refusal_says_why() -> None:
@@ -199,14 +152,14 @@ async def test_a_refusal_says_why() -> None:
     source.refused = "packets need CAP_NET_RAW, which netdash was started without: run with sudo"
     app = dashboard(source)
     async with app.run_test(size=(80, 24)) as pilot:
-        await _open(app, pilot, "2", "enter", "enter")
+        await open_page(app, pilot, "2", "enter", "enter")
         await settle(pilot, lambda: source.refused is not None and source.refused in screen_text(app))
 
 
 async def test_a_source_without_packets_says_so() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
-        await take(app, pilot, *map(_snapshot, range(3)))
+        await take(app, pilot, *map(packets_snapshot, range(3)))
         await pilot.press("2", "v")
         await settle(pilot, lambda: "no packets" in screen_text(app))
 
@@ -217,7 +170,7 @@ async def test_hostile_packets_are_harmless() -> None:
     hostile = [packet(n, ipv4(6, tcp(0x18, payload=payload))) for n, payload in enumerate(payloads)]
     hostile += [packet(9, b""), packet(10, b"\x00"), packet(11, b"\xff" * 60)]
     async with app.run_test(size=(120, 24)) as pilot:
-        source = await _open(app, pilot, "2", "enter", "enter")
+        source = await open_page(app, pilot, "2", "enter", "enter")
         source.deliver(*hostile)
         await settle(pilot, lambda: "SSH" in screen_text(app))
         text = screen_text(app)

@@ -10,12 +10,14 @@ import numpy as np
 from netdash.model.connection import row_of_flow
 from netdash.model.packets import MAX_WATCHED_FLOWS, PacketWatch, WatchedFlow, watched_flow
 from netdash.model.protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6, protocol_name
-from netdash.model.tables import IPV4_PREFIX, address_text
+from netdash.model.tables import IPV4_PREFIX, UNKNOWN, address_text
 from netdash.model.windows import WINDOW_NS
 from netdash.ui.filtering import flow_match
 from netdash.ui.views.flow_text import end_text
+from netdash.ui.views.packet_owners import note_of
 
 if TYPE_CHECKING:
+    from netdash.model.packet_comment import ProcessNote
     from netdash.ui.state import ConnectionScope, DashboardState, Scope
 
 _END_CELLS = 60
@@ -35,6 +37,8 @@ class PacketChoice:
     """What is less than was asked for."""
     one_connection: bool = False
     """Whether all packets have the same two ends."""
+    owner: ProcessNote | None = None
+    """Whose they all are, where that is known."""
 
 
 def packet_choice(state: DashboardState) -> PacketChoice:
@@ -48,7 +52,9 @@ def packet_choice(state: DashboardState) -> PacketChoice:
     where = _where(scope)
     if scope.process is not None:
         process = scope.process
-        return PacketChoice(PacketWatch(pid=process.pid, ifindex=ifindex), f"of {process.name} ({process.pid}){where}")
+        owner = note_of(process.pid, state.histories.processes.known)
+        words = f"of {process.name} ({process.pid}){where}"
+        return PacketChoice(PacketWatch(pid=process.pid, ifindex=ifindex), words, owner=owner)
     return PacketChoice(PacketWatch(everything=True, ifindex=ifindex), f"all{where or ' on all interfaces'}")
 
 
@@ -63,8 +69,9 @@ def _of_connection(state: DashboardState, connection: ConnectionScope) -> Packet
     words = f"of {_connection_words(connection)} on {connection.interface}"
     if flow is None:
         return PacketChoice(None, words, "this row stands for many flows that have none of their own")
-    ifindex = int(flows[row]["ifindex"]) if row is not None else 0
-    return PacketChoice(PacketWatch(flows=(flow,), ifindex=ifindex), words, one_connection=True)
+    ifindex, pid = (int(flows[row]["ifindex"]), int(flows[row]["pid"])) if row is not None else (0, UNKNOWN)
+    owner = note_of(pid, state.histories.processes.known) if pid > UNKNOWN else None
+    return PacketChoice(PacketWatch(flows=(flow,), ifindex=ifindex), words, one_connection=True, owner=owner)
 
 
 def _flow_of_scope(connection: ConnectionScope) -> WatchedFlow:

@@ -4,7 +4,7 @@ bears."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from textual import on
@@ -64,6 +64,8 @@ class PacketList(LineTable):
         self._decoding = False
         self._changed = False
         self._next_draw = 0.0
+        self._holding = False
+        self._held_key: Hashable | None = None
         self.failure = ""
         """Why packets cannot be decoded; "" where they can."""
 
@@ -75,7 +77,19 @@ class PacketList(LineTable):
     @property
     def follows(self) -> bool:
         """Whether the newest packet is to be seen."""
-        return self.cursor_index >= len(self.model) - 1
+        return not self._holding and self.cursor_index >= len(self.model) - 1
+
+    def hold(self) -> None:
+        """The row under the cursor is looked at: the list does not follow the newest until `release`."""
+        if not self._holding:
+            self._held_key = self.cursor_key if self.follows else None
+            self._holding = True
+
+    def release(self) -> None:
+        """The inverse: where it followed the newest before, and the cursor was not moved, it does so again."""
+        self._holding = False
+        if self._held_key is not None and self._held_key == self.cursor_key:
+            self.action_last()
 
     def on_mount(self) -> None:
         """Draws what came in bunches."""
@@ -92,6 +106,7 @@ class PacketList(LineTable):
         self._one_connection = one_connection
         self._summaries, self._asked = {}, set()
         self._changed, self._next_draw = False, 0.0
+        self._holding = False
         self.draw()
 
     def describe(self, interfaces: Mapping[int, str], empty_words: str) -> None:

@@ -19,17 +19,28 @@ from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone
 from netdash.ui.view import View
 from netdash.ui.views.packet_choice import PacketChoice, packet_choice
+from netdash.ui.views.packet_detail import PacketDetail
 from netdash.ui.views.packet_list import PacketList
+from netdash.ui.views.packet_owners import PacketOwners
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import Part, TextLine
 
 
 class PacketsView(View):
-    """Packets in a list that follows the newest until the cursor is moved up. Only rows in sight are decoded."""
+    """Packets in a list that follows the newest until the cursor is moved up, and all of one of them."""
+
+    DEFAULT_CSS = """
+    PacketsView #packet-detail { display: none; }
+    PacketsView.-opened #packet-detail { display: block; }
+    """
 
     title: ClassVar[str] = "Packets"
     view_id: ClassVar[str] = "packets"
-    keys: ClassVar[tuple[KeyBinding, ...]] = ()
+    keys: ClassVar[tuple[KeyBinding, ...]] = (
+        KeyBinding("packets.open", "enter", "open", "layers", "All of the packet; again: its layers, open and fold"),
+        KeyBinding("packets.in", "right", "go_in", "", "From the list to the packet's layers, into one, to its bytes"),
+        KeyBinding("packets.out", "left", "go_out", "", "The way back; Esc goes it in bigger steps"),
+    )
 
     class Delivered(Message):
         """Packets came, or why there are none."""
@@ -61,6 +72,7 @@ class PacketsView(View):
         yield TextLine(id="packet-choice")
         yield TextLine(id="packet-counts")
         yield PacketList(self._decoder, id="packet-list")
+        yield PacketDetail(self._decoder, id="packet-detail")
 
     def on_unmount(self) -> None:
         """Lets the decoder's thread end."""
@@ -69,6 +81,14 @@ class PacketsView(View):
     @property
     def _list(self) -> PacketList:
         return self.query_one(PacketList)
+
+    @property
+    def _detail(self) -> PacketDetail:
+        return self.query_one(PacketDetail)
+
+    @property
+    def _opened(self) -> bool:
+        return self.has_class("-opened")
 
     def measures(self) -> Sequence[str]:
         """What the list counts."""
@@ -94,6 +114,7 @@ class PacketsView(View):
         self.workers.cancel_group(self, "packet-choice")
         self.run_worker(self.state.packet_feed.end(), exclusive=True, group="packet-watch")
         self._choice = None
+        self._close()
         self._clear()
         self._show_lines()
 
@@ -147,6 +168,64 @@ class PacketsView(View):
         return [packet for packet, its in zip(packets, ends, strict=True) if its is None or not session.carries(its)]
 
     @on(LineTable.Highlighted, "#packet-list")
+    def _on_highlighted(self) -> None:
+        if self._opened:
+            self._show_packet()
+        self._show_lines()
+
+    @on(LineTable.Selected, "#packet-list")
+    def _on_selected(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        """Shows all of the packet under the cursor; once more goes to its layers."""
+        if self._opened:
+            self._detail.layer_table.focus(scroll_visible=False)
+        elif len(self._list.span):
+            self.add_class("-opened")
+            self._list.hold()
+            self._show_packet()
+            self._show_lines()
+
+    def _show_packet(self) -> None:
+        packets, state = self._list, self.state
+        if packets.cursor_key not in packets.span.numbers or state.snapshot is None:
+            return
+        packet = packets.span.packet(packets.span.first + packets.cursor_index)
+        owner = PacketOwners.of(state, self._choice.owner if self._choice else None)(packet)
+        words = "" if owner is None else f"{owner.process or '?'} ({owner.pid}) of {owner.user or 'an unknown user'}"
+        interfaces = {interface.index: interface.name for interface in state.snapshot.interfaces}
+        self._detail.show_packet(packet, interfaces, words)
+
+    def action_go_in(self) -> None:
+        """One step from the list towards the bytes."""
+        if self._detail.layer_table.has_focus:
+            self._detail.open_layer()
+        elif not self._detail.byte_table.has_focus:
+            self.action_open()
+
+    def action_go_out(self) -> None:
+        """One step back, at most to the list."""
+        if not (self._detail.layer_table.has_focus and self._detail.fold_layer()):
+            self.back()
+
+    def back(self) -> bool:
+        """Esc: from the bytes to the layers, to the list, which then has the whole page again."""
+        if self._detail.byte_table.has_focus:
+            self._detail.layer_table.focus(scroll_visible=False)
+        elif self._detail.layer_table.has_focus:
+            self.focus_default()
+        elif self._opened:
+            self._close()
+            self._show_lines()
+        else:
+            return False
+        return True
+
+    def _close(self) -> None:
+        self.remove_class("-opened")
+        self._list.release()
+
     @on(PacketList.Drawn)
     def _show_lines(self) -> None:
         """The lines above the list."""
@@ -173,5 +252,6 @@ class PacketsView(View):
             parts.append((f"  {held.dropped:,} dropped: {MAX_HELD_PACKETS:,} or 16 MiB are kept", Tone.DIM))
         if held.missed:
             parts.append((f"  {held.missed:,} not taken", Tone.WARN))
-        right = "paused " if self.state.paused else "newest " if self._list.follows else "End: newest "
+        looked_at = "Esc: newest" if self._opened else "End: newest"
+        right = "paused " if self.state.paused else "newest " if self._list.follows else f"{looked_at} "
         self.query_one("#packet-counts", TextLine).show(parts, [(right, Tone.DIM)])

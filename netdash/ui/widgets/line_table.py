@@ -134,6 +134,12 @@ class LineTable(ScrollView, can_focus=True):
         else:
             self._refresh_changes(before)
 
+    def reveal(self, first: int, last: int) -> None:
+        """Scrolls down so far that the rows from `first` to `last` are in sight, or as many of them as there is room
+        for."""
+        if self._body_lines and last >= self.scroll_offset.y + self._body_lines:
+            self.scroll_to(y=min(first, last + 1 - self._body_lines), animate=False, force=True)
+
     def select(self, key: Hashable) -> bool:
         """Puts the cursor on the row `key` and keeps it there. False when there is no such row."""
         index = self._model.find(key)
