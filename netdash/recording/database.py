@@ -202,13 +202,18 @@ def _prepare(connection: sqlite3.Connection, path: str, new: bool) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     if new:
-        script = files("netdash.recording").joinpath("schema.sql").read_text(encoding="utf-8")
-        connection.executescript(f"BEGIN;\n{script}\nCOMMIT;")
+        connection.executescript(f"BEGIN;\n{_script('schema.sql')}\n{_script('hours.sql')}\nCOMMIT;")
         with closing(connection.cursor()) as cursor:
             cursor.executemany(
                 "INSERT INTO meta (key, value) VALUES (?, ?)",
                 [("schema_version", str(SCHEMA_VERSION)), ("netdash", __version__)],
             )
+    else:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{_script('hours.sql')}\nCOMMIT;")
+
+
+def _script(name: str) -> str:
+    return files("netdash.recording").joinpath(name).read_text(encoding="utf-8")
 
 
 def has_log(path: str) -> bool:

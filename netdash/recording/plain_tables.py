@@ -14,6 +14,7 @@ from netdash.model.snapshot import Process
 from netdash.model.tables import ATTRIBUTION_NAMES, FLOW_OVERFLOW, UNKNOWN, address_text
 from netdash.recording.conversations import DIRECTIONS, busiest, conversations, sum_by
 from netdash.recording.flow_sums import FIGURES
+from netdash.recording.hour_sums import HOUR_SECONDS, HourSums
 from netdash.recording.minute_sums import INTERFACE_FIGURES, MinuteSums, ProcessSum
 
 MAX_PROCESSES: Final = 100
@@ -23,7 +24,6 @@ MAX_FLOWS: Final = 20_000
 
 NOBODY: Final = 0
 _NO_ADDRESS: Final = ""
-_HOUR_SECONDS: Final = 3600
 _REMEMBERED: Final = 200_000
 
 _PROCESS_FIGURES: Final = ("rx_bytes", "tx_bytes", "rx_payload", "tx_payload")
@@ -76,6 +76,7 @@ class PlainTables:
         self._open_flows: dict[int, tuple[int, int]] = {}
         """Flow id -> row and process, of this hour."""
         self._hour = 0
+        self._hours = HourSums(connection)
 
     def forget(self) -> None:
         """After rows were deleted, or a transaction was undone: numbers are looked up again."""
@@ -85,14 +86,19 @@ class PlainTables:
         """Adds one minute, within the transaction at hand. Raises sqlite3.Error."""
         if max(len(self._processes), len(self._addresses), len(self._open_flows)) > _REMEMBERED:
             self.forget()
-        if sums.minute // _HOUR_SECONDS != self._hour:
-            self._hour, self._open_flows = sums.minute // _HOUR_SECONDS, {}
+        if sums.minute // HOUR_SECONDS != self._hour:
+            self._hour, self._open_flows = sums.minute // HOUR_SECONDS, {}
+        self._hours.enter(sums.minute)
         self._write_interfaces(sums)
         self._write_processes(sums)
         flows = sums.flows.rows()
         if len(flows):
             self._write_remotes(sums, conversations(flows, *sums.services()))
             self._write_flows(sums, flows)
+
+    def finish(self) -> None:
+        """Sums the hour under way, within the transaction at hand. Raises sqlite3.Error."""
+        self._hours.finish()
 
     def _write_interfaces(self, sums: MinuteSums) -> None:
         rows = [

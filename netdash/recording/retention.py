@@ -6,6 +6,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from netdash.recording.hour_sums import HourSums
+
 DEFAULT_MAX_BYTES: Final = 10**9
 DEFAULT_MAX_AGE_SECONDS: Final = 30 * 86_400.0
 MINUTES_MAX_AGE_SECONDS: Final = 400 * 86_400.0
@@ -23,7 +25,7 @@ _MINUTE_TABLES: Final = ("interface_minute", "process_minute", "remote_minute")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one recording. The sums of minutes take at most half of the size and stay for at least 400 days."""
+    """Of one recording. Sums take at most half of the size and stay for at least 400 days, those of hours longest."""
 
     max_bytes: int = DEFAULT_MAX_BYTES
     max_age_seconds: float = DEFAULT_MAX_AGE_SECONDS
@@ -35,6 +37,7 @@ class Retention:
     def __init__(self, connection: sqlite3.Connection, limits: Limits) -> None:
         self._connection = connection
         self._limits = limits
+        self._hours = HourSums(connection)
 
     def used_bytes(self) -> int:
         """What the file's pages hold, without those that are free again."""
@@ -47,8 +50,9 @@ class Retention:
             oldest = self._oldest_group()
             too_much = self.used_bytes() > self._limits.max_bytes
             too_old = oldest is not None and oldest[2] < now - self._limits.max_age_seconds
-            if too_much and (oldest is None or self._frames_bytes() * 2 < self.used_bytes()):
-                deleted |= self._drop_oldest_day()
+            sums_are_most = oldest is None or self._frames_bytes() * 2 < self.used_bytes()
+            if too_much and sums_are_most and self._drop_oldest_sums(last_resort=oldest is None):
+                deleted = True
             elif oldest is not None and (too_much or too_old):
                 self._drop_group(oldest[0], oldest[1])
                 deleted = True
@@ -56,7 +60,7 @@ class Retention:
                 break
         if deleted:
             self._drop_flows()
-        self._drop_minutes(int(now - max(MINUTES_MAX_AGE_SECONDS, self._limits.max_age_seconds)))
+        self._drop_sums(int(now - max(MINUTES_MAX_AGE_SECONDS, self._limits.max_age_seconds)))
         return deleted
 
     def shrink(self) -> None:
@@ -93,20 +97,37 @@ class Retention:
             (_FLOWS_AT_ONCE,),
         )
 
-    def _drop_oldest_day(self) -> bool:
+    def _drop_oldest_sums(self, last_resort: bool) -> bool:
+        """A day of minutes, or, where there are no more of them, of hours if those are many or nothing else is left."""
         oldest = [
             minute
             for table in _MINUTE_TABLES
             for (minute,) in self._connection.execute(f"SELECT min(minute) FROM {table}")
             if minute is not None
         ]
+        hour = self._oldest_hour()
         if oldest:
-            self._drop_minutes(min(oldest) + _DAY_SECONDS)
-        return bool(oldest)
+            self._delete_minutes(min(oldest) + _DAY_SECONDS)
+            return True
+        if hour is None or not (last_resort or self._hours.estimated_bytes() * 4 > self.used_bytes()):
+            return False
+        self._hours.drop_before(hour + _DAY_SECONDS)
+        return True
 
-    def _drop_minutes(self, before: int) -> None:
+    def _drop_sums(self, before: int) -> None:
+        self._delete_minutes(before)
+        # The tables of hours are in order of names: to delete is to look at all of it, which once a day will do.
+        hour = self._oldest_hour()
+        if hour is not None and hour < before - _DAY_SECONDS:
+            self._hours.drop_before(before)
+
+    def _delete_minutes(self, before: int) -> None:
         for table in _MINUTE_TABLES:
             self._connection.execute(f"DELETE FROM {table} WHERE minute < ?", (before,))
+
+    def _oldest_hour(self) -> int | None:
+        found = self._connection.execute("SELECT min(hour) FROM hour").fetchone()[0]
+        return None if found is None else int(found)
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])

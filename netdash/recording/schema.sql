@@ -11,6 +11,7 @@
 --
 -- rx = received by this host, tx = sent. *_bytes and *_packets are wire bytes and packets (link-layer frames), *_payload
 -- is what the applications moved. NULL = not known, 0 = none. An interval belongs to the minute in which it ends.
+-- Sums of hours, for long times, are in the tables of hours.sql beside this file.
 
 -- schema_version; netdash (version that made the file)
 CREATE TABLE meta (

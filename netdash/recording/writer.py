@@ -98,6 +98,7 @@ class RecordingWriter:
             return
         with self._told(), self._transaction():
             self._write_minute(self._next - 1)
+            self._plain.finish()
             self._connection.executemany(
                 "INSERT OR REPLACE INTO run_interface VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
