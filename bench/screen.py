@@ -15,17 +15,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from bench.processes import end, spawn
 from netdash.errors import NetdashError, NotSupportedError
 
+if TYPE_CHECKING:
+    from pyte import ByteStream
+
 _SYNCHRONIZED_QUERY = b"\x1b[?2026$p"
 _SYNCHRONIZED_KNOWN = b"\x1b[?2026;2$y"
 """DECRQM for synchronized output, and the answer of a terminal that has it."""
-
-_CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B]|[=>78DEHMc])")
-"""ECMA-48 control sequences, operating system commands, and the short escapes of VT terminals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class Screen:
         self._cpu = cpu
         self.columns, self.rows = columns, rows
         self._environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
+        self._emulator: ByteStream | None = None
+        self._emulated = 0  # chunks that the emulator has seen
         self._arrived = threading.Condition()
         self._closing = False
 
@@ -102,22 +104,23 @@ class Screen:
         """Bytes drawn so far."""
         return sum(len(chunk.data) for chunk in self.chunks)
 
-    def await_text(self, pattern: str, *, since: float = 0.0, timeout_seconds: float = 20.0) -> float:
-        """When text that matches was drawn, control sequences left out, in what came after `since`.
+    def await_text(self, pattern: str, *, timeout_seconds: float = 20.0) -> float:
+        """When the screen first showed text that matches, from the start or the last call on.
 
-        Raises NetdashError when it is not drawn in time or the program ends.
+        Programs draw only what changes, so it is looked for on the screen, not in what was written. Raises NetdashError
+        when it is not drawn in time or the program ends.
         """
-        wanted = re.compile(pattern.encode())
+        wanted = re.compile(pattern)
         deadline = time.monotonic() + timeout_seconds
-        seen, raw = 0, b""
+        emulator = self._emulate()
         while True:
-            chunks = self.chunks[seen:]
-            for chunk in chunks:
-                raw += chunk.data if chunk.time > since else b""
-                if wanted.search(_CONTROL.sub(b"", raw)):
+            while self._emulated < len(self.chunks):
+                chunk = self.chunks[self._emulated]
+                emulator.feed(chunk.data)
+                self._emulated += 1
+                if wanted.search(self._shown()):
                     return chunk.time
-            seen += len(chunks)
-            self._await_chunk(seen, deadline, pattern)
+            self._await_chunk(self._emulated, deadline, pattern)
 
     def await_drawing(self, since: float, timeout_seconds: float = 20.0) -> float:
         """When anything was drawn after `since`. Raises NetdashError as `await_text`."""
@@ -128,15 +131,24 @@ class Screen:
 
     def text(self) -> str:
         """The screen as it stands. Raises NotSupportedError without the package pyte."""
-        try:
-            import pyte
-        except ImportError as error:
-            raise NotSupportedError("reading a screen needs the package pyte (netdash's extra 'test')") from error
-        screen = pyte.Screen(self.columns, self.rows)
-        stream = pyte.ByteStream(screen)
-        for chunk in list(self.chunks):
-            stream.feed(chunk.data)
-        return "\n".join(screen.display)
+        emulator = self._emulate()
+        for chunk in self.chunks[self._emulated :]:
+            emulator.feed(chunk.data)
+            self._emulated += 1
+        return self._shown()
+
+    def _emulate(self) -> ByteStream:
+        if self._emulator is None:
+            try:
+                import pyte
+            except ImportError as error:
+                raise NotSupportedError("reading a screen needs the package pyte (netdash's extra 'test')") from error
+            self._display = pyte.Screen(self.columns, self.rows)
+            self._emulator = pyte.ByteStream(self._display)
+        return self._emulator
+
+    def _shown(self) -> str:
+        return "\n".join(self._display.display)
 
     def _await_chunk(self, seen: int, deadline: float, what: str) -> None:
         with self._arrived:

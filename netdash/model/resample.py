@@ -9,14 +9,14 @@ _GAP_SPACINGS = 1.5
 """A sample stands for the time up to so many spacings before it; what lies before that is a gap."""
 
 
-def column_times(end: float, span: float, columns: int) -> NDArray[np.float64]:
+def column_times(end: float, span: float, columns: int, together: int = 1) -> NDArray[np.float64]:
     """The end of each of `columns` stretches that cover `span` seconds up to `end`.
 
     They lie on a grid of their own, so that a column keeps its samples while time goes on and the graph moves by whole
-    columns.
+    columns, `together` at a time: the last may be of the time to come.
     """
     step = span / columns
-    last = np.ceil(end / step - 1e-9)
+    last = np.ceil(end / (step * together) - 1e-9) * together
     ends: NDArray[np.float64] = (last - np.arange(columns - 1, -1, -1)) * step
     return ends
 

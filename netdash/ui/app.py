@@ -119,7 +119,7 @@ class Dashboard(TimeTravelApp):
 
     def _on_resumed(self, _: object) -> None:
         """Back from the shell: nothing of the screen is left."""
-        self.screen.refresh(layout=True)
+        self.action_draw_anew()
 
     @work
     async def _take_snapshots(self) -> None:

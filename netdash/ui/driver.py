@@ -15,9 +15,6 @@ from textual.drivers.linux_driver import LinuxDriver
 MAX_PENDING_WRITES: Final = 12
 """Writes that may wait for a slow terminal: four frames. The driver's queue takes 30, then it blocks the event loop."""
 
-# DEC private mode 2026, synchronized output: Textual brackets each frame with these where the terminal knows them.
-_FRAME_MARKS: Final = ("\x1b[?2026h", "\x1b[?2026l")
-_LONGEST_CONTROL: Final = 64
 _LAST_WRITES_SECONDS: Final = 1.0
 
 
@@ -37,12 +34,11 @@ class DashboardDriver(LinuxDriver):
         dropped, self._dropped = self._dropped, False
         return dropped
 
-    def write(self, data: str) -> None:
-        """Passes `data` to the terminal; frames only while the terminal keeps up."""
-        if self.congested and (len(data) > _LONGEST_CONTROL or data in _FRAME_MARKS):
+    def refuses_frame(self) -> bool:
+        """Whether there is no room for a frame now. One that is refused is remembered as dropped."""
+        if self.congested:
             self._dropped = True
-            return
-        super().write(data)
+        return self.congested
 
     def start_application_mode(self) -> None:
         """Takes the terminal, also again after a suspension."""

@@ -134,6 +134,9 @@ DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding(
         "dashboard.save", "ctrl+s", "app.save_settings", "", "Save units, names, theme, keys and columns as default"
     ),
+    KeyBinding(
+        "dashboard.redraw", "ctrl+r", "app.draw_anew", "", "Draw the screen anew, after something wrote over it"
+    ),
     KeyBinding("dashboard.suspend", "ctrl+z", "app.suspend_process", "", "Suspend; fg brings it back"),
 )
 """Keys that work in every view."""

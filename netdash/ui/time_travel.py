@@ -11,10 +11,10 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from netdash.errors import NetdashError
+from netdash.ui.frames import FrameApp
 from netdash.ui.keymap import TIME_KEYS, bindings
 from netdash.ui.screen import MainScreen
 from netdash.ui.state import DashboardState
-from netdash.ui.theme import PaletteApp
 
 if TYPE_CHECKING:
     from netdash.ui.past import Errand
@@ -28,7 +28,7 @@ _TIME_ACTIONS: Final = frozenset(key.action.partition("(")[0].removeprefix("app.
 _ALSO_LIVE: Final = frozenset({"peak"})
 
 
-class TimeTravelApp(PaletteApp):
+class TimeTravelApp(FrameApp):
     """An app whose state can show another moment than now."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings(TIME_KEYS))

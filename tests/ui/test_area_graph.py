@@ -76,6 +76,19 @@ async def test_few_samples_stand_at_the_right_and_old_ones_are_left_out() -> Non
     assert (await drawn(many, many, width=11, height=2))[0] == " 1.00kB│  ⢸"
 
 
+async def test_a_graph_moves_by_whole_cells() -> None:
+    app = GraphApp()
+    async with app.run_test(size=(12, 2)):
+        shown = []
+        for first, newest in ((0, 5), (0, 6), (0, 7), (1, 9), (1, 8), (2, 20), (35, 40)):
+            numbers = range(first, newest + 1)
+            rates = [1000.0 * (number % 3 > 0) for number in numbers]
+            app.graph.show(rates, rates, times=[float(number) for number in numbers], units=BYTES)
+            shown.append(app.lines()[0][8:])
+        # The samples 5, 6, 7, 9, a step back to 8, on to 20, and a graph without one that was there before.
+        assert shown == [" ⢸⡇⣿", "⢸⡇⣿ ", "⢸⡇⣿⢸", "⡇⣿⢸⡇", "⡇⣿⢸⡇", "⡇⣿⢸⡇", " ⡇⣿⢸"]
+
+
 async def test_labels_and_time_axis() -> None:
     lines = await drawn([1e6] * 120, [1e3] * 120, width=68, height=11, units=Units())
     assert [line[:8] for line in lines] == [

@@ -50,6 +50,17 @@ def process_state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
+def cells(terminal: Terminal) -> list[list[tuple[object, ...]]]:
+    """What is seen of each cell: the colour of a text does not show on a blank."""
+    return [
+        [
+            (char.data, char.bg, char.reverse, char.underscore, "" if char.data == " " else (char.fg, char.bold))
+            for char in (terminal.screen.buffer[y][x] for x in range(terminal.screen.columns))
+        ]
+        for y in range(terminal.screen.lines)
+    ]
+
+
 def test_q_quits_and_restores_the_terminal(tmp_path: Path) -> None:
     program = Program("steady", tmp_path)
     with program.terminal as terminal:
@@ -147,6 +158,30 @@ def test_resize_storm(tmp_path: Path) -> None:
         terminal.wait_for("1 Interfaces", "q quit", "Curr:")
         terminal.press("q")
         assert terminal.wait_for_end() == 0
+
+
+def test_what_was_written_bit_by_bit_is_the_screen_as_a_whole(tmp_path: Path) -> None:
+    program = Program("flood", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+
+        def press(keys: str) -> None:
+            before = program.beats
+            terminal.press(keys)
+            terminal.wait_until(lambda: program.beats >= before + 4, "some frames")
+
+        for keys in ("a", "j", "j", "m", "2", "4", "?", "\x1b", "1", "a", "T", "k", "t"):
+            press(keys)
+        press(" ")
+        press("u")
+        terminal.wait_for("PAUSED", "wire bytes, B/s", "Curr:")
+        # The first line counts how long the pause is, the last one has notices that go.
+        bit_by_bit = cells(terminal)[1:-1]
+        terminal.screen.reset()
+        press("\x12")
+        terminal.wait_for("q quit")
+        now = cells(terminal)[1:-1]
+        assert [y for y, row in enumerate(bit_by_bit) if now[y] != row] == [], terminal.text
 
 
 def test_latin_terminal_gets_ascii(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from math import nan
 from typing import Final, NamedTuple
 
 from rich.segment import Segment
@@ -67,6 +69,7 @@ class AreaGraph(Widget):
         self._span_seconds: float | None = None
         self._fixed_top: float | None = None
         self._word = ""
+        self._half_cell = False
         self._rx_scale = Scale()
         self._tx_scale = Scale()
         self._lines: list[Strip] = []
@@ -90,6 +93,7 @@ class AreaGraph(Widget):
         scales, what is above is cut; None: as the samples need it. `word`: stands below the axis. Lines that look as
         before are not drawn again.
         """
+        self._count_on(times)
         self._rx, self._tx, self._times, self._units = rx, tx, times, units
         self._span_seconds, self._fixed_top, self._word = span_seconds, top, word
         before, size_before = self._lines, self._drawn_for
@@ -113,6 +117,18 @@ class AreaGraph(Widget):
     def reset_scale(self) -> None:
         """Forgets the scales: the next samples are of something else."""
         self._rx_scale, self._tx_scale = Scale(), Scale()
+        self._times, self._half_cell = (), False
+
+    def _count_on(self, times: Sequence[float]) -> None:
+        """Two samples share a cell of braille. Each keeps its half, so that the graph moves by whole cells: where only
+        one has come, the right half of the last cell stays free."""
+        before = self._times
+        if not before or not times or times[0] > before[-1] or times[-1] < before[0]:
+            self._half_cell = False
+            return
+        came = len(times) - bisect_right(times, before[-1])
+        went = len(before) - bisect_right(before, times[-1])
+        self._half_cell ^= bool((came + went) % 2)
 
     def notify_style_update(self) -> None:
         """The colours may be others now."""
@@ -122,8 +138,11 @@ class AreaGraph(Widget):
     @property
     def capacity(self) -> int:
         """Samples that fit in the graph now."""
-        per_cell = 1 if palette_of(self.app).ascii_only else 2
-        return max(0, self.size.width - LABEL_CELLS) * per_cell
+        return max(0, self.size.width - LABEL_CELLS) * self._samples_per_cell
+
+    @property
+    def _samples_per_cell(self) -> int:
+        return 1 if palette_of(self.app).ascii_only else 2
 
     def render_line(self, y: int) -> Strip:
         """A line that was drawn when the samples came, or now when the size or the colours are others."""
@@ -149,15 +168,17 @@ class AreaGraph(Widget):
     def _columns(self) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
         """Both rates and the time of each column of dots."""
         capacity = self.capacity
+        per_cell = self._samples_per_cell
         if self._span_seconds is None or not self._times or capacity < 2:
-            rx, tx = (_last(samples, capacity) for samples in (self._rx, self._tx))
+            free = int(self._half_cell and per_cell == 2 and capacity >= 2)
+            rx, tx = ([*_last(samples, capacity - free), *[nan] * free] for samples in (self._rx, self._tx))
             return rx, tx, _last_times(self._times, capacity)
         import numpy as np  # too slow for the first paint, which has no samples
 
         from netdash.model.resample import column_times, resample
 
         times = np.asarray(self._times, np.float64)
-        ends = column_times(float(times[-1]), self._span_seconds, capacity)
+        ends = column_times(float(times[-1]), self._span_seconds, capacity, per_cell)
         rx, tx = (resample(times, np.asarray(samples, np.float32), ends).tolist() for samples in (self._rx, self._tx))
         return rx, tx, ends.tolist()
 
@@ -205,8 +226,7 @@ class AreaGraph(Widget):
 
     def _time_axis(self, width: int, times: Sequence[float]) -> Strip:
         palette = palette_of(self.app)
-        per_cell = 1 if palette.ascii_only else 2
-        labels = time_labels(times, per_cell, width - LABEL_CELLS)
+        labels = time_labels(times, self._samples_per_cell, width - LABEL_CELLS)
         text = fit(self._word, LABEL_CELLS - 1, "right", ascii_only=palette.ascii_only) + " " + labels
         return Strip([Segment(text, self.rich_style + palette.tones[Tone.DIM])], width)
 
@@ -221,7 +241,7 @@ def _level(value: float, top: float, levels: int) -> int:
 def _last(samples: Sequence[float], count: int) -> list[float]:
     """The last `count` samples, with gaps in front where there are fewer."""
     kept = [float(v) for v in samples[-count:]] if count else []
-    return [float("nan")] * (count - len(kept)) + kept
+    return [nan] * (count - len(kept)) + kept
 
 
 def _last_times(times: Sequence[float], count: int) -> Sequence[float]:

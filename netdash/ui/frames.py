@@ -1,0 +1,93 @@
+"""Frames as Textual composes them, written as what differs from the frame before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.color import ColorSystem
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from textual import events
+
+# Textual has no public name for what it hands to the terminal.
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.screen import Screen
+
+from netdash.ui.driver import DashboardDriver
+from netdash.ui.shown_screen import Part, ShownScreen
+from netdash.ui.theme import PaletteApp
+
+_COLOR_SYSTEMS: Final = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
+"""By Rich's names; any other terminal takes all colours."""
+
+
+class Frame(CompositorUpdate):
+    """One of Textual's updates, written by way of a ShownScreen."""
+
+    def __init__(self, update: ChopsUpdate | LayoutUpdate, shown: ShownScreen, width: int, height: int) -> None:
+        self._update = update
+        self._shown = shown
+        self._size = (width, height)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        return self._update.__rich_console__(console, options)
+
+    def render_segments(self, console: Console) -> str:
+        """What to write to the terminal."""
+        update = self._update
+        parts = _of_layout(update) if isinstance(update, LayoutUpdate) else _of_chops(update)
+        return self._shown.update(*self._size, parts)
+
+
+def _of_layout(update: LayoutUpdate) -> Iterator[Part]:
+    for y, strips in enumerate(update.strips, update.region.y):
+        x = update.region.x
+        for strip in strips:
+            yield Part(y, x, strip)
+            x += strip.cell_length
+
+
+def _of_chops(update: ChopsUpdate) -> Iterator[Part]:
+    """The pieces of lines that a span of the update lies in. Others need not be as they are on the screen: only what
+    the spans touch was composed."""
+    for y, start, end in update.spans:
+        for stop, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=True):
+            if strip is not None and x < end and stop > start:
+                yield Part(y, x, strip)
+
+
+class FrameApp(PaletteApp):
+    """An app that writes to its terminal only what differs, and nothing while that does not keep up."""
+
+    _shown: ShownScreen | None = None
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        driver = self._driver
+        if renderable is None or (isinstance(driver, DashboardDriver) and driver.refuses_frame()):
+            return
+        if isinstance(renderable, (ChopsUpdate, LayoutUpdate)):
+            if self._shown is None:
+                system = _COLOR_SYSTEMS.get(self.console.color_system or "", ColorSystem.TRUECOLOR)
+                self._shown = ShownScreen(system)
+            super()._display(screen, Frame(renderable, self._shown, *self.size))
+        else:
+            super()._display(screen, renderable)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Terminals rearrange what they show when they get another size, also if they then get the old one again."""
+        if self._shown is None:
+            return
+        if event.size == self.size:
+            self.action_draw_anew()
+        else:
+            self.forget_screen()
+
+    def forget_screen(self) -> None:
+        """The terminal shows something else than what was written to it: the next frame is written in full."""
+        if self._shown is not None:
+            self._shown.forget()
+
+    def action_draw_anew(self) -> None:
+        """Writes the whole screen."""
+        self.forget_screen()
+        self.screen.refresh(layout=True)
