@@ -35,10 +35,13 @@ def write_pcapng(
     packets: Iterable[WatchedPacket],
     interface_names: Mapping[int, str],
     process_of: Callable[[WatchedPacket], ProcessNote | None] = lambda packet: None,
+    *,
+    replace: bool = True,
 ) -> int:
     """Writes a new file, or replaces one as a whole, readable for its owner alone; returns the number of packets.
 
-    `interface_names`: by ifindex. Raises NetdashError; then there is no new file and an old one is as it was.
+    `interface_names`: by ifindex. `replace`: whether there may be a file of that name. Raises NetdashError; then there
+    is no new file and an old one is as it was.
     """
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:64]}.", dir=path.parent)  # of mode 0600
@@ -49,13 +52,29 @@ def write_pcapng(
             count = _write(file, packets, interface_names, process_of)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _name(temporary, path, replace=replace)
     except BaseException as error:
         os.unlink(temporary)
         if isinstance(error, OSError):
             raise NetdashError(f"{path}: not written: {error.strerror}; free some space or choose another") from error
         raise
     return count
+
+
+def _name(temporary: str, path: Path, *, replace: bool) -> None:
+    if replace:
+        os.replace(temporary, path)
+        return
+    try:
+        os.link(temporary, path)  # unlike a look beforehand, this cannot be too late
+    except FileExistsError as error:
+        raise NetdashError(f"{path}: not written: there is such a file by now; choose another name") from error
+    except OSError:  # a file system without links
+        if os.path.lexists(path):
+            raise NetdashError(f"{path}: not written: there is such a file by now; choose another name") from None
+        os.replace(temporary, path)
+        return
+    os.unlink(temporary)
 
 
 def _write(

@@ -125,7 +125,7 @@ async def test_what_is_not_shown_is_counted() -> None:
         source.deliver(*map(packet, range(MAX_HELD_PACKETS + 5)), skipped=1234)
         await settle(pilot, lambda: "5 dropped" in packet_line(app, "counts"))
         assert "10,000 shown" in packet_line(app, "counts")
-        assert "1,234 skipped: more than 2000/s" in packet_line(app, "counts")
+        assert "1,234 skipped: over 2000/s" in packet_line(app, "counts")
         await pilot.press("up")
         source.deliver(packet(1), packet(2))
         await settle(pilot, lambda: "2 not taken" in packet_line(app, "counts"))

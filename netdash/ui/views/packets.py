@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import ClassVar
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
+from netdash.errors import NetdashError
 from netdash.model.held_packets import MAX_HELD_PACKETS, HeldPackets
 from netdash.model.packet_ends import packet_ends
 from netdash.model.packets import MAX_PACKETS_A_SECOND, PacketDelivery, WatchedPacket
 from netdash.packets.decode import Decoder
+from netdash.packets.pcapng import write_pcapng
+from netdash.ui.file_prompt import ChosenFile, FilePrompt
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone
@@ -24,6 +30,9 @@ from netdash.ui.views.packet_list import PacketList
 from netdash.ui.views.packet_owners import PacketOwners
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import Part, TextLine
+
+_WIDE_CELLS: Final = 120
+"""From this width on the counts say why."""
 
 
 class PacketsView(View):
@@ -38,6 +47,9 @@ class PacketsView(View):
     view_id: ClassVar[str] = "packets"
     keys: ClassVar[tuple[KeyBinding, ...]] = (
         KeyBinding("packets.open", "enter", "open", "layers", "All of the packet; again: its layers, open and fold"),
+        KeyBinding(
+            "packets.write", "w", "write", "write file", "Write the packets, with their process, to a pcapng file"
+        ),
         KeyBinding("packets.in", "right", "go_in", "", "From the list to the packet's layers, into one, to its bytes"),
         KeyBinding("packets.out", "left", "go_out", "", "The way back; Esc goes it in bigger steps"),
     )
@@ -194,8 +206,7 @@ class PacketsView(View):
         packet = packets.span.packet(packets.span.first + packets.cursor_index)
         owner = PacketOwners.of(state, self._choice.owner if self._choice else None)(packet)
         words = "" if owner is None else f"{owner.process or '?'} ({owner.pid}) of {owner.user or 'an unknown user'}"
-        interfaces = {interface.index: interface.name for interface in state.snapshot.interfaces}
-        self._detail.show_packet(packet, interfaces, words)
+        self._detail.show_packet(packet, self._interface_names(), words)
 
     def action_go_in(self) -> None:
         """One step from the list towards the bytes."""
@@ -222,6 +233,34 @@ class PacketsView(View):
             return False
         return True
 
+    def action_write(self) -> None:
+        """Asks for a name and writes what is held."""
+        packets = self._held.span().all()
+        if not packets:
+            self.post_message(self.Notice("no packet to write"))
+            return
+        name = time.strftime("netdash-%Y%m%d-%H%M%S.pcapng")
+        prompt = FilePrompt(f"{len(packets):,} packets", name)
+        self.app.push_screen(prompt, partial(self._write_to, packets))
+
+    def _write_to(self, packets: Sequence[WatchedPacket], chosen: ChosenFile | None) -> None:
+        if chosen is None:
+            return
+        self.post_message(self.Notice(f"writing {len(packets):,} packets to {chosen.path}"))
+        owners = PacketOwners.of(self.state, self._choice.owner if self._choice else None)
+        names = self._interface_names()
+        write = partial(write_pcapng, chosen.path, packets, names, owners, replace=chosen.replace)
+        self.run_worker(self._write(write, chosen.path), group="packet-file")
+
+    async def _write(self, write: Callable[[], int], path: Path) -> None:
+        """Runs beside the screen and touches no widget."""
+        try:
+            count = await asyncio.to_thread(write)
+        except NetdashError as error:
+            self.post_message(self.Notice(str(error)))
+        else:
+            self.post_message(self.Notice(f"{count:,} packets written to {path}"))
+
     def _close(self) -> None:
         self.remove_class("-opened")
         self._list.release()
@@ -237,21 +276,24 @@ class PacketsView(View):
 
     def _interfaces(self) -> dict[int, str]:
         """Names for a column of interfaces; none where all packets are of one."""
-        watch, snapshot = (self._choice.watch if self._choice else None), self.state.snapshot
-        if watch is None or watch.ifindex or snapshot is None:
-            return {}
-        return {interface.index: interface.name for interface in snapshot.interfaces}
+        watch = self._choice.watch if self._choice else None
+        return {} if watch is None or watch.ifindex else self._interface_names()
+
+    def _interface_names(self) -> dict[int, str]:
+        snapshot = self.state.snapshot
+        return {interface.index: interface.name for interface in snapshot.interfaces} if snapshot else {}
 
     def _show_counts(self) -> None:
         """How many there are, and how many there are not."""
-        held = self._held
+        held, wide = self._held, self.size.width >= _WIDE_CELLS
         parts: list[Part] = [f" {len(held):,} shown"]
         if self._skipped:
-            parts.append((f"  {self._skipped:,} skipped: more than {MAX_PACKETS_A_SECOND}/s or 1 MiB/s", Tone.WARN))
+            parts.append((f"  {self._skipped:,} skipped: over {MAX_PACKETS_A_SECOND}/s or 1 MiB/s", Tone.WARN))
         if held.dropped:
-            parts.append((f"  {held.dropped:,} dropped: {MAX_HELD_PACKETS:,} or 16 MiB are kept", Tone.DIM))
+            why = f": {MAX_HELD_PACKETS:,} or 16 MiB are kept" if wide else ""
+            parts.append((f"  {held.dropped:,} dropped{why}", Tone.DIM))
         if held.missed:
-            parts.append((f"  {held.missed:,} not taken", Tone.WARN))
+            parts.append((f"  {held.missed:,} not taken{' in a pause or a full list' if wide else ''}", Tone.WARN))
         looked_at = "Esc: newest" if self._opened else "End: newest"
         right = "paused " if self.state.paused else "newest " if self._list.follows else f"{looked_at} "
         self.query_one("#packet-counts", TextLine).show(parts, [(right, Tone.DIM)])

@@ -110,6 +110,22 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
         write_pcapng(tmp_path / "missing" / "x.pcapng", PACKETS, {})
 
 
+def test_not_to_replace_a_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    for name in ("links", "no links"):
+        if name == "no links":
+            monkeypatch.setattr("os.link", no_links)
+        path = tmp_path / name
+        assert write_pcapng(path, PACKETS, {}, replace=False) == 3
+        written = path.read_bytes()
+        with pytest.raises(NetdashError, match="there is such a file by now"):
+            write_pcapng(path, PACKETS[:1], {}, replace=False)
+        assert path.read_bytes() == written
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["links", "no links"]
+
+
 def test_names_of_processes_come_back_from_the_file(tmp_path: Path) -> None:
     """Written here, read as a capture file: direction and process of every flow."""
     path = tmp_path / "out.pcapng"
