@@ -36,6 +36,15 @@ def rows_of_connection(flows: NDArray[np.void], row: int) -> NDArray[np.intp]:
     return np.concatenate([[row], others]).astype(np.intp)
 
 
+def rows_of_socket(flows: NDArray[np.void], socket: np.void) -> NDArray[np.intp]:
+    """Where the flows of a connected socket (SOCKET_ROW) stand in a table of FLOW_ROW: one for each interface that it
+    crosses; none for one that waits for anybody."""
+    if not int(socket["remote_port"]):
+        return np.zeros(0, np.intp)
+    candidates = np.flatnonzero((flows["protocol"] == socket["protocol"]) & (flows["flags"] == 0))
+    return candidates[_equal(flows[candidates], _ENDS, socket)]
+
+
 def _equal(rows: NDArray[np.void], names: tuple[str, ...], flow: np.void) -> NDArray[np.bool_]:
     """Whether the ends of `rows`, taken in the order of `names`, are those of `flow`."""
     local, local_port, remote, remote_port = names

@@ -5,13 +5,13 @@ All rows stay without a filter, and where the filter says nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.model.filter import Filter
+from netdash.model.filter import Filter, parse_filter
 from netdash.model.filter.context import Figures, FilterContext, HostNames, no_host_names
 from netdash.model.flow_history import FlowTable
 from netdash.model.own_session import OwnSession
@@ -19,7 +19,8 @@ from netdash.model.process_history import Moved
 from netdash.model.protocols import protocol_name, state_name
 from netdash.model.snapshot import Interface, Process, Snapshot
 from netdash.model.windows import WINDOW_NS
-from netdash.ui.state import DashboardState
+from netdash.ui.state import DashboardState, Narrowing
+from netdash.ui.views.flow_groups import row_ids
 
 Mask = NDArray[np.bool_]
 
@@ -40,7 +41,7 @@ class FlowMatch:
     def __init__(self, state: DashboardState, chosen: Filter) -> None:
         self._state = state
         self._chosen = chosen
-        self._context = _context(state, chosen)
+        self._context = _context(state, asks_names=chosen.wants_host_names)
         self._now_ns = state.histories.flows.now_ns
 
     def __call__(self, table: FlowTable, within: Mask | None = None) -> Mask:
@@ -51,6 +52,45 @@ class FlowMatch:
         matching = self._chosen.flows(table.flows, self._context, Figures(rates, totals))
         recent = table.last_seen_ns > self._now_ns - WINDOW_NS[-1]
         return _told(self._state, matching, recent, within)
+
+
+class Narrowed:
+    """Finds the flows within a scope's narrowings, in a thread too."""
+
+    def __init__(self, narrowings: Sequence[Narrowing], context: FilterContext) -> None:
+        self._rows = [narrowing.row for narrowing in narrowings if narrowing.row is not None]
+        self._filters = [parse_filter(narrowing.words) for narrowing in narrowings if narrowing.row is None]
+        self._context = context
+
+    def __call__(self, flows: NDArray[np.void]) -> Mask:
+        """FLOW_ROW (n) -> bool (n)."""
+        within = np.ones(len(flows), np.bool_)
+        for joining, row_id in self._rows:
+            within &= row_ids(flows, joining) == np.uint64(row_id)
+        for chosen in self._filters:
+            within &= chosen.flows(flows, self._context)
+        return within
+
+
+def narrowed(state: DashboardState) -> Narrowed | None:
+    """What finds the flows within the scope's narrowings; None: there are none."""
+    narrowings = state.scope.narrowings
+    if not narrowings or state.snapshot is None:
+        return None
+    return Narrowed(narrowings, _context(state, asks_names=False))
+
+
+def flows_in_scope(state: DashboardState) -> Callable[[NDArray[np.void]], Mask] | None:
+    """What finds the flows of the scope's interface and within its narrowings; None: all are."""
+    interface, narrowings = state.scope.interface, narrowed(state)
+    if interface is None:
+        return narrowings
+
+    def within(flows: NDArray[np.void]) -> Mask:
+        of_interface: Mask = flows["ifindex"] == interface.index
+        return of_interface if narrowings is None else of_interface & narrowings(flows)
+
+    return within
 
 
 class _WithoutSession:
@@ -116,7 +156,8 @@ def matching_processes(state: DashboardState, rows: list[MovingRow]) -> list[Mov
         _sums([(row.moved.rx_rate, row.moved.tx_rate) for row, _ in owned]),
         _sums([(row.moved.rx_total, row.moved.tx_total) for row, _ in owned]),
     )
-    mask = chosen.processes(tuple(process for _, process in owned), _context(state, chosen), figures)
+    context = _context(state, asks_names=chosen.wants_host_names)
+    mask = chosen.processes(tuple(process for _, process in owned), context, figures)
     shown = [row for (row, _), matches in zip(owned, mask.tolist(), strict=True) if matches]
     state.hidden_rows = len(rows) - len(shown)
     return shown
@@ -126,10 +167,12 @@ def matching_sockets(state: DashboardState, sockets: NDArray[np.void], within: M
     """Of the sockets `within` the scope those that match and are not hidden."""
     if state.hidden_session is not None:
         within = within & ~state.hidden_session.rows(sockets)
+    for narrowing in state.scope.narrowings if state.snapshot is not None else ():
+        within = within & parse_filter(narrowing.words).sockets(sockets, _context(state, asks_names=False))
     chosen = _filter_of(state)
     if chosen is None:
         return within
-    return _told(state, chosen.sockets(sockets, _context(state, chosen)), within)
+    return _told(state, chosen.sockets(sockets, _context(state, asks_names=chosen.wants_host_names)), within)
 
 
 def matching_interfaces(state: DashboardState, rows: Sequence[InterfaceRow]) -> Sequence[InterfaceRow]:
@@ -137,7 +180,8 @@ def matching_interfaces(state: DashboardState, rows: Sequence[InterfaceRow]) -> 
     chosen = _filter_of(state)
     if chosen is None or chosen.foreign_words("interfaces"):
         return rows
-    mask = chosen.interfaces(tuple(row.interface for row in rows), _context(state, chosen))
+    context = _context(state, asks_names=chosen.wants_host_names)
+    mask = chosen.interfaces(tuple(row.interface for row in rows), context)
     state.hidden_rows = int(len(mask) - mask.sum())
     return tuple(row for row, matches in zip(rows, mask.tolist(), strict=True) if matches)
 
@@ -176,10 +220,11 @@ def _filter_of(state: DashboardState) -> Filter | None:
     return state.row_filter if state.snapshot is not None else None
 
 
-def _context(state: DashboardState, chosen: Filter) -> FilterContext:
+def _context(state: DashboardState, *, asks_names: bool) -> FilterContext:
+    """`asks_names`: whether a filter goes by host names."""
     snapshot, table = state.snapshot, state.histories.flows.table
     resolver = state.resolver
-    if chosen.wants_host_names and resolver is not None:
+    if asks_names and resolver is not None:
         for address in {end.tobytes() for end in table.flows["remote"][-_ASKED_NAMES:]}:
             resolver.name(address)
     return FilterContext(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netdash.ui.histories import Histories
     from netdash.ui.past import Errand
     from netdash.ui.timeline import LiveTimeline, Timeline
+    from netdash.ui.views.flow_groups import Joining
 
 __all__ = ["DashboardState", "InterfaceFaults", "InterfaceScope", "ProcessScope", "Resolver", "Scope"]
 
@@ -72,18 +73,36 @@ class ConnectionScope:
 
 
 @dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Flows with something in common that the views are limited to: a row of grouped flows, the port of a socket."""
+
+    words: str
+    """In the language of filters: "host:203.0.113.9"."""
+    row: tuple[Joining, int] | None = None
+    """How the flows were joined, and the id of their row, whose flows these are exactly; None: those that match."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What the views are limited to: drilling down adds, Esc takes away. None = no limit."""
 
     interface: InterfaceScope | None = None
     process: ProcessScope | None = None
     connection: ConnectionScope | None = None
+    narrowings: tuple[Narrowing, ...] = ()
+    """Each limits what those before it leave."""
 
     def outer(self) -> Scope:
         """The scope one step up."""
         if self.connection:
             return replace(self, connection=None)
+        if self.narrowings:
+            return replace(self, narrowings=self.narrowings[:-1])
         return replace(self, process=None) if self.process else Scope()
+
+    def narrowed(self, narrowing: Narrowing) -> Scope:
+        """The scope of some of its flows."""
+        return replace(self, narrowings=(*self.narrowings, narrowing))
 
     @property
     def trail(self) -> str:
@@ -93,6 +112,7 @@ class Scope:
             steps.append(self.interface.name)
         if self.process:
             steps.append(f"{self.process.name} ({self.process.pid})")
+        steps += [narrowing.words for narrowing in self.narrowings]
         if self.connection:
             steps.append(self.connection.name)
         return " › ".join(steps)

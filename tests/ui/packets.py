@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from textual.pilot import Pilot
 
 from netdash.model.packets import PacketDelivery, PacketWatch, WatchedFlow, WatchedPacket
+from netdash.model.protocols import LISTEN
 from netdash.model.snapshot import Snapshot
 from netdash.model.tables import pack_address
 from netdash.ui.app import Dashboard
@@ -73,7 +74,7 @@ def packets_snapshot(tick: int) -> Snapshot:
         interfaces=[interface("eth0", 2), interface("wan", 4)],
         processes=[process(4321, "curl", user="alice")],
         flows=flows,
-        sockets=[socket(pid=4321)],
+        sockets=[socket(pid=4321), socket(local_port=53000, cookie=2, state=LISTEN, wildcard=True)],
     )
 
 

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from textual.pilot import Pilot
 
+from netdash.model.filter import parse_filter
+from netdash.model.filter.context import FilterContext
+from netdash.model.flow_history import FlowTable
 from netdash.model.protocols import UDP
 from netdash.model.snapshot import Snapshot
-from netdash.model.tables import Attribution
+from netdash.model.tables import FLOW_OVERFLOW, FLOW_ROW, Attribution, pack_address
 from netdash.options import Options
 from netdash.ui.app import Dashboard
-from netdash.ui.state import ConnectionScope
-from tests.ui.apps import dashboard, take
+from netdash.ui.state import ConnectionScope, Scope
+from netdash.ui.views.flow_groups import Group, Joining, join_flows, row_ids
+from netdash.ui.views.flow_text import Labels, row_words
+from netdash.ui.widgets.header_line import HeaderLine
+from netdash.ui.widgets.key_line import KeyLine
+from netdash.ui.widgets.line_table import LineTable
+from tests.ui.apps import dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot
 from tests.ui.flows import lines, locals_of, show, status, text_of
 from tests.ui.golden import Golden
+from tests.ui.test_processes_view import lines as process_lines
 
 FIN_ACK = 0x11
 
@@ -106,7 +118,7 @@ async def test_enter_opens_a_group_and_then_narrows_to_one_flow() -> None:
         connection = app.state.scope.connection
         assert isinstance(connection, ConnectionScope)
         assert (connection.interface, connection.protocol, connection.local_port) == ("eth0", 6, 5001)
-        assert app.state.scope.trail == "203.0.113.9:443"
+        assert app.state.scope.trail == "host:203.0.113.9 › 203.0.113.9:443"
         await pilot.press("2")
         await pilot.pause()
         assert locals_of(app) == ["10.0.0.1:5001"]
@@ -119,6 +131,85 @@ async def test_enter_opens_a_group_and_then_narrows_to_one_flow() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert "remote hosts" in status(app)
+        assert app.state.scope == Scope()
+
+
+async def test_an_opened_row_is_in_the_scope_of_all_views() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await grouped(app, pilot, "a", "a", "enter")
+        await pilot.pause()
+        assert app.state.scope.trail == "net:203.0.113.0/24"
+        assert " net:203.0.113.0/24 " in app.main_screen.query_one(HeaderLine).text
+        await pilot.press("a", "enter")
+        await pilot.pause()
+        assert app.state.scope.trail == "net:203.0.113.0/24 › host:203.0.113.9"
+        assert status(app).startswith(" 3 flows in net:203.0.113.0/24 host:203.0.113.9")
+        await pilot.press("3")
+        await pilot.pause()
+        rows = [line.split() for line in process_lines(app)]
+        assert [(row[0], row[2], row[-6], row[-5]) for row in rows] == [
+            ("8", "db", "24.0kb", "0b"),
+            ("7", "web", "7.20kb", "800b"),
+        ]
+        await pilot.press("escape")
+        await pilot.pause()
+        rows = [line.split() for line in process_lines(app)]
+        assert [(row[0], row[-6], row[-5]) for row in rows] == [("8", "24.0kb", "0b"), ("7", "11.2kb", "800b")]
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.state.scope.trail == "db (8) › net:203.0.113.0/24"
+        assert status(app).startswith(" 1 remote hosts in net:203.0.113.0/24")
+        await pilot.press("escape", "2")
+        await pilot.pause()
+        assert status(app).startswith(" 2 remote hosts in net:203.0.113.0/24")
+        await pilot.press("down", "escape")
+        await pilot.pause()
+        assert status(app).startswith(" 3 remote networks")
+        assert app.main_screen.query_one("#flow-table", LineTable).cursor_index == 0
+
+
+async def test_flows_without_a_row_of_their_own_cannot_be_opened() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 24)) as pilot:
+        rest = [flow("::", 0, "::", 0, ifindex=index, ethertype=0, flags=FLOW_OVERFLOW) for index in (2, 3)]
+        await show(app, pilot, snapshot(0), snapshot(1, flows=rest))
+        await pilot.press("a", "enter")
+        await settle(pilot, lambda: "no room for rows" in app.main_screen.query_one(KeyLine).notice)
+        assert app.state.scope == Scope()
+
+
+JOININGS = [Joining(group) for group in Group] + [Joining(local=False), Joining(remote=False), Joining(ports=False)]
+
+
+@pytest.mark.parametrize("by", JOININGS)
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=30, deadline=None)
+def test_the_words_of_a_row_match_its_flows(by: Joining, seed: int) -> None:
+    """Whatever the flows: the words are a filter, and no flow of the row is left out by it."""
+    random = np.random.default_rng(seed)
+    size = 40
+    flows = np.zeros(size, FLOW_ROW)
+    flows["ethertype"] = random.choice([0x0800, 0x86DD, 0x0806, 0x88CC, 4], size)
+    flows["protocol"] = random.choice([6, 17, 1, 58, 47, 253], size)
+    flows["ifindex"] = random.integers(2, 5, size)
+    flows["local_port"], flows["remote_port"] = random.integers(0, 5, (2, size))
+    hosts = [pack_address(text) for text in ("10.0.0.1", "10.0.0.2", "2001:db8::1", "127.0.0.1", "::")]
+    for side in ("local", "remote"):
+        chosen = random.integers(0, len(hosts), size)
+        flows[side] = np.stack([np.frombuffer(hosts[index], np.uint8) for index in chosen])
+    flows["id"] = np.arange(size)
+    names = {2: "eth0", 3: 'a"b', 4: "[x] y:1"}
+    interfaces = tuple(interface(name, index) for index, name in names.items())
+    labels = Labels(by=by, interfaces=names)
+    ids, seen = row_ids(flows, by), np.ones(size, np.int64)
+    moved, flags = np.ones((2, size), np.int64), np.zeros(size, np.uint8)
+    table = FlowTable(flows, np.ones(size, np.bool_), seen, seen, flags, moved, np.ones((3, 2, size)))
+    for row_id in np.unique(ids):
+        members = ids == row_id
+        row = join_flows(table, np.flatnonzero(members), by).table.flows[0]
+        matching = parse_filter(row_words(row, by, labels)).flows(flows, FilterContext(interfaces=interfaces))
+        assert matching[members].all()
 
 
 async def test_closed_flows_stay_greyed_and_are_called_so() -> None:

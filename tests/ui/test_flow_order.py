@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from netdash.model.filter.context import FilterContext
 from netdash.model.flow_history import FlowTable
 from netdash.model.tables import pack_address
+from netdash.ui.filtering import Narrowed
+from netdash.ui.state import Narrowing
 from netdash.ui.views.flow_groups import MIXED, Group, Joining, row_ids
 from netdash.ui.views.flow_order import (
     SHOWN_FOR_NS,
@@ -185,7 +188,8 @@ def test_an_opened_row_has_its_flows(story: list[Row], by: Joining) -> None:
     whole = flow_table(story)
     ids = row_ids(whole.flows, by)
     for row_id in set(ids.tolist()):
-        seen = arrange(whole, NOW, FlowOrder(sort="total"), FlowLimits(row=(by, row_id)))
+        narrowed = Narrowed([Narrowing("not used", (by, row_id))], FilterContext())
+        seen = arrange(whole, NOW, FlowOrder(sort="total"), FlowLimits(narrowed=narrowed))
         assert sorted(seen.order.tolist()) == np.flatnonzero(ids == np.uint64(row_id)).tolist()
 
 

@@ -14,6 +14,8 @@ from tests.ui.golden import screen_text
 from tests.ui.packets import FLOW, FakePacketSource, open_page, packet, packet_line, packet_list, packets_snapshot
 from tests.unit.kernel.flow_frames import ipv4, tcp
 
+DNS = WatchedFlow(0x0800, 6, pack_address("10.0.0.1"), 53000, pack_address("198.51.100.7"), 53)
+
 
 async def test_enter_leads_from_the_process_to_its_packets() -> None:
     """Three, Enter, Enter, Enter: the whole way from a process that moves much."""
@@ -33,7 +35,8 @@ async def test_enter_leads_from_the_process_to_its_packets() -> None:
     ("keys", "watch", "words"),
     [
         (("3", "v"), PacketWatch(pid=4321), "of curl (4321)"),
-        (("4", "v"), PacketWatch(pid=4321), "of curl (4321)"),
+        (("4", "v"), PacketWatch(flows=(FLOW,), ifindex=2), "203.0.113.9:443 on eth0"),
+        (("4", "down", "v"), PacketWatch(flows=(DNS,)), "of flows that match sport:53000 proto:tcp"),
         (("2", "v"), PacketWatch(everything=True), "all on all interfaces"),
         (("1", "enter", "2", "v"), PacketWatch(everything=True, ifindex=2), "all on eth0"),
         (("3", "e", "down", "v"), PacketWatch(flows=(FLOW,), ifindex=2), "203.0.113.9:443 on eth0"),
@@ -59,8 +62,7 @@ async def test_the_filters_flows_are_watched_and_followed() -> None:
         source = app.source
         assert isinstance(source, FakePacketSource)
         await settle(pilot, lambda: source.watch is not None)
-        dns = WatchedFlow(0x0800, 6, pack_address("10.0.0.1"), 53000, pack_address("198.51.100.7"), 53)
-        assert source.watch == PacketWatch(flows=(dns,))
+        assert source.watch == PacketWatch(flows=(DNS,))
         source.deliver(packet(1))
         await settle(pilot, lambda: "1 shown" in packet_line(app, "counts"))
         new = flow("10.0.0.1", 53001, "198.51.100.7", 53, rx_bytes=10)

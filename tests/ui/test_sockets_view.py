@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,7 +21,8 @@ from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import TextLine
 from tests.ui.apps import SnapCompare, dashboard, settle, take
-from tests.ui.fixtures import FakeSource, interface, process, snapshot, socket
+from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot, socket, table
+from tests.ui.flows import lines as flow_lines
 from tests.ui.golden import Golden
 
 SYN_SENT, TIME_WAIT, CLOSE_WAIT = 2, 6, 8
@@ -317,14 +320,62 @@ async def test_what_is_wrong_comes_first_and_in_plain_words() -> None:
         assert "waiting 129 of at most 128" in text_of(app, "#socket-second")
 
 
-async def test_enter_goes_to_the_flows_of_the_process() -> None:
+def view_of(app: Dashboard) -> str:
+    return app.main_screen.view.view_id if app.main_screen.view else ""
+
+
+async def test_enter_goes_to_the_connection_on_the_interface_in_scope_else_where_most_is_moved() -> None:
+    app = dashboard(FakeSource())
+    ends = ("10.77.0.1", 57976, "203.0.113.9", 5201)
+    flows = [flow(*ends, ifindex=5, rx_bytes=900), flow(*ends, rx_bytes=5), flow(*ends[:3], 5202, rx_bytes=10**6)]
+    async with app.run_test(size=(120, 24)) as pilot:
+        await show(app, pilot, host(0), replace(host(1), flows=table(flows)))
+        await pilot.press("enter")
+        await settle(pilot, lambda: view_of(app) == "connection")
+        assert app.state.scope.connection is not None
+        assert (app.state.scope.connection.interface, app.state.scope.trail) == ("#5", "203.0.113.9:5201")
+        await pilot.press("escape")
+        await settle(pilot, lambda: view_of(app) == "sockets")
+        assert app.state.scope == Scope()
+        app.state.scope = Scope(interface=InterfaceScope(2, "eth0"))
+        await take(app, pilot, replace(host(2), flows=table(flows)))
+        await pilot.press("enter")
+        await settle(pilot, lambda: app.state.scope.connection is not None)
+        assert app.state.scope.trail == "eth0 › 203.0.113.9:5201"
+        await pilot.pause()
+
+
+async def test_enter_on_a_listener_goes_to_the_flows_of_its_port_whoever_serves_them() -> None:
+    app = dashboard(FakeSource())
+    flows = [
+        flow("10.77.0.1", 443, "198.51.100.7", 40022, pid=4321, attribution=2),
+        flow("10.77.0.1", 443, "198.51.100.8", 40023, protocol=UDP),
+        flow("10.77.0.1", 40001, "198.51.100.8", 443),
+    ]
+    async with app.run_test(size=(120, 24)) as pilot:
+        await show(app, pilot, host(0), replace(host(1), flows=table(flows)))
+        await pilot.press("s", "P", "down", "down", "enter")
+        await settle(pilot, lambda: view_of(app) == "flows")
+        assert app.state.scope.trail == "sport:443 proto:tcp"
+        await pilot.press("t")
+        await pilot.pause()
+        assert [line.split()[2] for line in flow_lines(app)] == ["198.51.100.7:40022"]
+        await pilot.press("4")
+        await pilot.pause()
+        assert "of sport:443 proto:tcp" in text_of(app, "#socket-counts")
+        assert [line.split()[4] for line in lines(app)] == ["*:443"]
+        await pilot.press("escape")
+        assert app.state.scope == Scope()
+
+
+async def test_enter_on_a_connection_that_moved_nothing_goes_to_its_process() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(120, 24)) as pilot:
         await show(app, pilot, host(0), host(1))
         await pilot.press("enter")
         await settle(pilot, lambda: app.state.scope.process == ProcessScope(4321, 1000, "iperf3"))
-        assert app.main_screen.view is not None
-        assert app.main_screen.view.view_id == "flows"
+        assert view_of(app) == "flows"
+        assert "moved nothing since the start" in app.main_screen.query_one(KeyLine).notice
 
 
 async def test_enter_without_a_process_says_so() -> None:

@@ -26,6 +26,9 @@ _AMOUNT: Final = re.compile(
 )
 _PREFIXES: Final = "kmgtp"
 _IPV4_BITS: Final = 96
+_ETHERTYPE: Final = re.compile(r"0x[0-9a-f]{4}")
+_FIRST_ETHERTYPE: Final = 0x0600
+"""Smaller numbers are the lengths of IEEE 802.3 frames, or what Linux writes there."""
 _FAMILIES: Final = {"ip": 4, "ipv4": 4, "ip4": 4, "ipv6": 6, "ip6": 6}
 _MARKS: Final = re.compile(r"[-_ ]")
 
@@ -149,13 +152,23 @@ def _protocols(values: tuple[Value, ...]) -> Protocols:
         if text in _FAMILIES:
             families.add(_FAMILIES[text])
             continue
-        by_ip, by_ethertype = _named(PROTOCOL_NAMES, text), _named(ETHERTYPE_NAMES, text)
+        by_ip, by_ethertype = _numbered(text)
+        if not by_ip and not by_ethertype:
+            by_ip, by_ethertype = _named(PROTOCOL_NAMES, text), _named(ETHERTYPE_NAMES, text)
         if not by_ip and not by_ethertype:
             known = [*_FAMILIES, *PROTOCOL_NAMES.values(), *ETHERTYPE_NAMES.values()]
             raise FilterError(f"unknown protocol '{value.text}'", value.position, _meant(text, known))
         numbers |= by_ip
         ethertypes |= by_ethertype
     return Protocols(frozenset(numbers), frozenset(ethertypes), frozenset(families))
+
+
+def _numbered(text: str) -> tuple[set[int], set[int]]:
+    """IP protocols and EtherTypes of what has no name, as `model.protocols.protocol_name` writes it."""
+    if text == "802.3":
+        return set(), set(range(1, _FIRST_ETHERTYPE))
+    by_ip = {int(text[3:])} if text.startswith("ip-") and _is_number(text[3:]) and int(text[3:]) <= 255 else set()
+    return by_ip, {int(text, 16)} if _ETHERTYPE.fullmatch(text) else set()
 
 
 def _named(names: Mapping[int, str], text: str) -> set[int]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from textual import work
 from textual.app import ComposeResult
 
 from netdash.errors import NetdashError
@@ -103,8 +104,9 @@ class ConnectionView(View):
         times, rx, tx = shown.series.samples(first, shown.number)
         graph.show(rx, tx, times=times, units=self.state.units)
         if shown.series.missing(first, shown.number):
-            self.run_worker(self._read(shown, first), exclusive=True, group="connection-series")
+            self._read(shown, first)
 
+    @work(exclusive=True, group="connection-series")
     async def _read(self, shown: _Shown, first: int) -> None:
         """The next bit of the past."""
         try:

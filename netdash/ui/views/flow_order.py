@@ -15,7 +15,7 @@ from netdash.model.flow_history import FlowTable
 from netdash.model.hashing import address_words
 from netdash.model.tables import FLOW_ROW, empty
 from netdash.model.windows import WINDOW_NS, WINDOW_SECONDS
-from netdash.ui.views.flow_groups import ALL_APART, Joining, join_flows, one_per_connection, row_ids, service_ports
+from netdash.ui.views.flow_groups import ALL_APART, Joining, join_flows, one_per_connection, service_ports
 
 Sort = Literal["rate", "total", "local", "remote", "port"]
 
@@ -57,15 +57,15 @@ class FlowLimits:
     ifindex: int | None = None
     pid: int | None = None
     flow_id: int | None = None
-    row: tuple[Joining, int] | None = None
-    """The flows of one row of a table that is joined so."""
+    narrowed: Callable[[NDArray[np.void]], NDArray[np.bool_]] | None = None
+    """Gives, of FLOW_ROW, those of some rows of a joined table, or with something else in common."""
     matching: Callable[[FlowTable, NDArray[np.bool_] | None], NDArray[np.bool_]] | None = None
     """Gives, of the flows within the other limits, those that match the filter."""
 
     @property
     def inner(self) -> bool:
         """Whether they limit to more than an interface."""
-        return (self.pid, self.flow_id, self.row, self.matching) != (None,) * 4
+        return (self.pid, self.flow_id, self.narrowed, self.matching) != (None,) * 4
 
 
 def _no_rows() -> FlowTable:
@@ -175,9 +175,8 @@ def _within(table: FlowTable, limits: FlowLimits) -> NDArray[np.bool_] | None:
         masks.append(table.flows["pid"] == limits.pid)
     if limits.flow_id is not None:
         masks.append(table.flows["id"] == np.uint64(limits.flow_id))
-    if limits.row is not None:
-        by, row_id = limits.row
-        masks.append(row_ids(table.flows, by) == np.uint64(row_id))
+    if limits.narrowed is not None:
+        masks.append(limits.narrowed(table.flows))
     within = np.logical_and.reduce(masks) if masks else None
     return within if limits.matching is None else limits.matching(table, within)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdash.model.protocols import (
     ETHERTYPE_IPV4,
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 _LONGEST_END: Final = 60
 
 VLAN_PRESENT: Final = 0x1000
+
+_PLAIN_NAME: Final = re.compile(r"[\w.@-]+")
+"""An interface's name that a filter takes without quotes."""
 
 _MARKS: Final = {Attribution.LISTENER: "~", Attribution.NONE: "?"}
 _HOW: Final = {
@@ -216,22 +221,39 @@ def connection_scope(flow: np.void, labels: Labels) -> ConnectionScope:
     )
 
 
-def row_words(flow: np.void, by: Joining) -> str:
+def row_words(flow: np.void, by: Joining, labels: Labels) -> str:
     """What the flows of a row have in common, in the words of a filter: "host:203.0.113.9"."""
-    protocol, port = protocol_text(flow), int(flow["remote_port"])
-    remote = address_text(flow["remote"].tobytes())
+    protocol, port = f"proto:{protocol_text(flow)}", int(flow["remote_port"])
+    addressed = int(flow["ethertype"]) in (ETHERTYPE_IPV4, ETHERTYPE_IPV6) or flow["remote"].any()
+    remote = _plain_address(flow["remote"])
     match by.group:
-        case Group.HOSTS:
+        case Group.HOSTS if addressed:
             return f"host:{remote}"
-        case Group.NETWORKS:
-            return f"net:{remote}/{_network_bits(flow)}"
-        case Group.PORTS:
-            return f"port:{port} proto:{protocol}" if port else f"proto:{protocol}"
-    hosts = [address_text(flow[side].tobytes()) for side in ("local", "remote") if getattr(by, side)]
-    ports = [
-        f"{word}:{flow[field]}" for word, field in (("sport", "local_port"), ("dport", "remote_port")) if flow[field]
-    ]
-    return " ".join([*(f"host:{host}" for host in hosts), *ports, f"proto:{protocol}"])
+        case Group.NETWORKS if addressed:
+            # A network does not hold the address of nobody, which stands in the row of its neighbours.
+            return f"net:{remote}/{_network_bits(flow)}" + ("" if flow["remote"].any() else ",::/128")
+        case Group.PORTS if port:
+            return f"port:{port} {protocol}"
+        case Group.HOSTS | Group.NETWORKS | Group.PORTS:
+            return protocol
+    words = []
+    for side, word in (("local", "sport"), ("remote", "dport")):
+        if getattr(by, side) and flow[side].any():
+            words.append(f"host:{_plain_address(flow[side])}")
+        if flow[f"{side}_port"] and int(flow["protocol"]) in PORT_PROTOCOLS:
+            words.append(f"{word}:{flow[f'{side}_port']}")
+    return " ".join([*words, protocol, *_interface_words(labels.interface(int(flow["ifindex"])))])
+
+
+def _plain_address(packed: NDArray[np.uint8]) -> str:
+    return address_text(packed.tobytes()) if packed.any() else "::"
+
+
+def _interface_words(name: str) -> list[str]:
+    """None where the language of filters has no way to write the name."""
+    if '"' in name:
+        return []
+    return [f"iface:{name}" if _PLAIN_NAME.fullmatch(name) else f'iface:"{name}"']
 
 
 def _network_bits(flow: np.void) -> int:

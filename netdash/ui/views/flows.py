@@ -10,16 +10,17 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 
 from netdash.model.flow_history import HEADLINE, FlowTable, FlowTotals
 from netdash.model.headline import headline_interfaces
 from netdash.model.snapshot import Layer
+from netdash.model.tables import FLOW_OVERFLOW
 from netdash.model.windows import WINDOW_SECONDS
-from netdash.ui.filtering import flow_match
+from netdash.ui.filtering import flow_match, narrowed
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState
+from netdash.ui.state import DashboardState, Narrowing
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
 from netdash.ui.views.flow_groups import ALL_APART, Group, Joining
@@ -54,15 +55,6 @@ class _Taken:
     layer: Layer
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A row of several flows that was opened: only its flows are shown."""
-
-    by: Joining
-    row_id: int
-    words: str
-
-
 class FlowsView(View):
     """Connections, bars behind them, and the sums of all below."""
 
@@ -85,7 +77,12 @@ class FlowsView(View):
         self._new_since_frozen = 0
         self._taken: _Taken | None = None
         self._arrangement = Arrangement()
-        self._opened: _Opened | None = None
+        self._narrowings: tuple[Narrowing, ...] = ()
+        """Of the scope that was drawn last."""
+        self._joinings: dict[tuple[Narrowing, ...], Joining] = {}
+        """How the flows of the wider scopes on the way here were joined."""
+        self._return_to: int | None = None
+        """Row that the cursor goes to: the one that was opened before."""
         self._before: NDArray[np.uint64] | None = None
         """The rows that stood first, which keep their places as `keep_places` says; None: another order was chosen."""
 
@@ -123,8 +120,25 @@ class FlowsView(View):
         """Draws what was taken last."""
         self._draw()
 
+    def _follow_narrowings(self) -> None:
+        """The flows of a row that was opened stand apart; whoever comes back finds the rows joined as they were."""
+        narrowings, before = self.state.scope.narrowings, self._narrowings
+        if narrowings == before:
+            return
+        self._joinings[before] = self._order.by
+        wider = len(narrowings) < len(before)
+        by = self._joinings.get(narrowings, ALL_APART) if wider else ALL_APART
+        if wider and before[: len(narrowings)] == narrowings:
+            row = before[len(narrowings)].row
+            self._return_to = row[1] if row is not None else None
+        self._joinings = {key: joining for key, joining in self._joinings.items() if narrowings[: len(key)] == key}
+        self._narrowings = narrowings
+        self._order = replace(self._order, by=by)
+        self._frozen = self._before = None
+
     def _draw(self) -> None:
         """Arranges what was taken, and shows it: at once, or when a thread has sorted it."""
+        self._follow_narrowings()
         taken = self._taken
         if taken is None:
             return
@@ -142,16 +156,16 @@ class FlowsView(View):
             self._show(work())
         else:
             # Exclusive: of several that are wanted while one is sorted, the last is shown.
-            self.run_worker(self._show_later(work), exclusive=True, group="arrange")
+            self._show_later(work)
 
     @property
     def _limits(self) -> FlowLimits:
-        scope, opened = self.state.scope, self._opened
+        scope = self.state.scope
         return FlowLimits(
             scope.interface.index if scope.interface else None,
             scope.process.pid if scope.process else None,
             scope.connection.flow_id if scope.connection else None,
-            (opened.by, opened.row_id) if opened else None,
+            narrowed(self.state),
             flow_match(self.state),
         )
 
@@ -161,6 +175,7 @@ class FlowsView(View):
         table = self.query_one(LineTable)
         return min(_MOST_SETTLED, table.scroll_offset.y + table.size.height)
 
+    @work(exclusive=True, group="arrange")
     async def _show_later(self, work: Callable[[], Arrangement]) -> None:
         self._show(await asyncio.to_thread(work))
         self.post_message(self.KeysChanged())
@@ -197,6 +212,9 @@ class FlowsView(View):
             descending=self._order.descending,
             empty_text=self._empty_text(),
         )
+        if self._return_to is not None:
+            table.select(self._return_to)
+            self._return_to = None
         self._show_status(arrangement)
 
     @property
@@ -219,7 +237,7 @@ class FlowsView(View):
             arrangement,
             self._order,
             self._bars if self._show_bars else None,
-            inside=self._opened.words if self._opened else "",
+            inside=" ".join(narrowing.words for narrowing in self.state.scope.narrowings),
             new_since_frozen=None if self._frozen is None else self._new_since_frozen,
         )
         layer = "TCP payload" if self._taken is not None and self._taken.layer == Layer.PAYLOAD else "wire bytes"
@@ -227,7 +245,7 @@ class FlowsView(View):
 
     def _summed(self) -> str:
         """What the three lines below are sums of."""
-        if self._opened or self.state.row_filter is not None:
+        if self.state.scope.narrowings or self.state.row_filter is not None:
             return "the flows that match"
         if self.state.scope.trail:
             return self.state.scope.trail
@@ -283,23 +301,22 @@ class FlowsView(View):
         position = arrangement.order[place]
         row = arrangement.table.flows[position]
         if arrangement.members is not None and arrangement.members[position] > 1:
-            by = self._order.by
-            self._opened = _Opened(by, int(arrangement.row_ids[position]), row_words(row, by))
-            self._reorder(replace(self._order, by=ALL_APART))
+            self._open_row(row, int(arrangement.row_ids[position]))
             return
         flow_id = np.uint64(row["id"])
         flow = self._taken.table.flows[np.flatnonzero(self._taken.table.flows["id"] == flow_id)[0]]
         scope = replace(self.state.scope, connection=connection_scope(flow, Labels.of(self.state)))
         self.post_message(self.ScopeRequested(scope, "connection"))
 
-    def back(self) -> bool:
-        """Esc: closes the row that was opened."""
-        opened, self._opened = self._opened, None
-        if opened is None or self.state.scope.connection is not None:
-            self._opened = opened
-            return False
-        self._reorder(replace(self._order, by=opened.by))
-        return True
+    def _open_row(self, row: np.void, row_id: int) -> None:
+        """Limits the dashboard to the flows of a joined row."""
+        if int(row["flags"]) & FLOW_OVERFLOW:
+            self._tell("these flows found no room for rows of their own")
+            return
+        by, labels = self._order.by, Labels.of(self.state)
+        narrowing = Narrowing(row_words(row, by, labels), (by, row_id))
+        self.query_one(LineTable).action_first()
+        self.post_message(self.ScopeRequested(self.state.scope.narrowed(narrowing), "flows"))
 
     def action_packets(self) -> None:
         """Goes to the packets of what is shown."""

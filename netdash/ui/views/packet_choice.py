@@ -12,7 +12,7 @@ from netdash.model.packets import MAX_WATCHED_FLOWS, PacketWatch, WatchedFlow, w
 from netdash.model.protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6, protocol_name
 from netdash.model.tables import IPV4_PREFIX, UNKNOWN, address_text
 from netdash.model.windows import WINDOW_NS
-from netdash.ui.filtering import flow_match
+from netdash.ui.filtering import flow_match, flows_in_scope
 from netdash.ui.views.flow_text import end_text
 from netdash.ui.views.packet_owners import note_of
 
@@ -47,7 +47,7 @@ def packet_choice(state: DashboardState) -> PacketChoice:
     if scope.connection is not None:
         return _of_connection(state, scope.connection)
     ifindex = scope.interface.index if scope.interface else 0
-    if state.row_filter is not None:
+    if state.row_filter is not None or scope.narrowings:
         return _of_filter(state, ifindex)
     where = _where(scope)
     if scope.process is not None:
@@ -91,8 +91,9 @@ def _of_filter(state: DashboardState, ifindex: int) -> PacketChoice:
     """Of the flows that match, the largest of the last 40 s first. Slow with many flows: for a thread."""
     table, scope, match = state.histories.flows.table, state.scope, flow_match(state)
     within = np.ones(len(table), np.bool_)
-    if ifindex:
-        within &= table.flows["ifindex"] == ifindex
+    in_scope = flows_in_scope(state)
+    if in_scope is not None:
+        within &= in_scope(table.flows)
     if scope.process is not None:
         within &= table.flows["pid"] == scope.process.pid
     rows = np.flatnonzero(within if match is None else match(table, within))
@@ -101,11 +102,12 @@ def _of_filter(state: DashboardState, ifindex: int) -> PacketChoice:
     order = rows[np.lexsort((-table.totals[:, rows].sum(axis=0), silent))]
     found = dict.fromkeys(flow for row in order.tolist() if (flow := watched_flow(table.flows[row])) is not None)
     flows = tuple(sorted(tuple(found)[:MAX_WATCHED_FLOWS], key=_flow_key))
-    text = state.row_filter.text if state.row_filter else ""
+    texts = [narrowing.words for narrowing in scope.narrowings]
+    text = " ".join([*texts, state.row_filter.text] if state.row_filter else texts)
     of = f" of {scope.process.name} ({scope.process.pid})" if scope.process else ""
     words = f"of flows that match {text}{of}{_where(scope)}"
     if not flows:
-        return PacketChoice(None, words, "no flow matches the filter now; what matches later is watched then")
+        return PacketChoice(None, words, "no flow matches now; what matches later is watched then")
     more = len(found) - len(flows)
     note = f"{len(found)} flows match: the {len(flows)} largest are watched" if more else ""
     return PacketChoice(PacketWatch(flows=flows, ifindex=ifindex), words, note=note)

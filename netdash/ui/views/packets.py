@@ -108,7 +108,7 @@ class PacketsView(View):
 
     def receive(self, state: DashboardState) -> None:
         """Another scope or filter, or other flows that match it: other packets are watched."""
-        if state.row_filter is not None and state.scope.connection is None:
+        if (state.row_filter is not None or state.scope.narrowings) and state.scope.connection is None:
             self.run_worker(self._choose_later(), exclusive=True, group="packet-choice")
         else:
             self._take_choice(packet_choice(state))

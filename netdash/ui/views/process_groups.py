@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdash.model.process_history import Moved
 from netdash.model.snapshot import Layer, Process
@@ -77,12 +78,18 @@ def with_opened(
     return shown
 
 
-def connection_rows(taken: TakenProcesses, labels: Labels, process: Process, ifindex: int | None) -> list[TrafficRow]:
-    """The process's connections of the last 40 s, each once, those of the highest rates first."""
+def connection_rows(
+    taken: TakenProcesses,
+    labels: Labels,
+    process: Process,
+    within: Callable[[NDArray[np.void]], NDArray[np.bool_]] | None,
+) -> list[TrafficRow]:
+    """The process's connections of the last 40 s, each once, those of the highest rates first; `within`: FLOW_ROW to a
+    mask, None: all."""
     table, snapshot = taken.table, taken.snapshot
     chosen = (table.flows["pid"] == process.pid) & (table.last_seen_ns > snapshot.monotonic_ns - SHOWN_FOR_NS)
-    if ifindex is not None:
-        chosen &= table.flows["ifindex"] == ifindex
+    if within is not None:
+        chosen &= within(table.flows)
     positions = one_per_connection(table, np.flatnonzero(chosen))
     rates = table.rates[1][:, positions].sum(axis=0)
     positions = positions[np.argsort(-rates, kind="stable")][:MAX_CONNECTIONS]

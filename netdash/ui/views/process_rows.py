@@ -17,6 +17,7 @@ from netdash.model.tables import Attribution
 from netdash.model.units import Units, count
 from netdash.ui.state import ConnectionScope
 from netdash.ui.theme import Tone
+from netdash.ui.views.flow_groups import one_per_connection
 from netdash.ui.widgets.columns import Column
 from netdash.ui.widgets.line_table import Cell
 
@@ -95,13 +96,16 @@ def all_rows(taken: TakenProcesses) -> list[TrafficRow]:
     return rows + [_other_row(other) for other in taken.others.values() if _matters(other.moved)]
 
 
-def interface_rows(taken: TakenProcesses, ifindex: int) -> list[TrafficRow]:
-    """The same of one interface alone, from its flows: rates of the last interval, totals since the start."""
+def flow_rows(taken: TakenProcesses, within: Callable[[NDArray[np.void]], NDArray[np.bool_]]) -> list[TrafficRow]:
+    """The same of some flows alone: rates of the last interval, totals since the start. `within`: FLOW_ROW to a mask.
+
+    A connection that is seen on several interfaces counts once.
+    """
     snapshot, table = taken.snapshot, taken.table
-    past = np.flatnonzero(table.flows["ifindex"] == ifindex)
+    past = one_per_connection(table, np.flatnonzero(within(table.flows)))
     figures = [table.totals[:, past].astype(np.float64), table.rates[1][:, past]]
     owners = _sums_by_owner(taken, table.flows, past, np.concatenate(figures))
-    now = np.flatnonzero(snapshot.flows["ifindex"] == ifindex)
+    now = np.flatnonzero(np.isin(snapshot.flows["id"], table.flows["id"][past]))
     kind = "payload" if snapshot.mode.layer == Layer.PAYLOAD else "bytes"
     moved = np.maximum(np.stack([snapshot.flows[f"{direction}_{kind}"][now] for direction in ("rx", "tx")]), 0)
     active = (moved > 0).any(axis=0, keepdims=True)

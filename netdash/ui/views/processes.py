@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Final
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 
 from netdash.model.snapshot import Layer, Process
-from netdash.ui.filtering import matching_processes
+from netdash.ui.filtering import flows_in_scope, matching_processes
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState, ProcessScope, Scope
+from netdash.ui.state import DashboardState, ProcessScope
 from netdash.ui.theme import Tone
 from netdash.ui.view import View
 from netdash.ui.views.flow_text import Labels
@@ -25,7 +26,7 @@ from netdash.ui.views.process_rows import (
     TakenProcesses,
     TrafficRow,
     all_rows,
-    interface_rows,
+    flow_rows,
     order_rows,
     total_of,
     total_row,
@@ -98,19 +99,21 @@ class ProcessesView(View):
 
     def _make_rows(self) -> None:
         """The rows of the scope from what was taken: at once, or in a thread where many flows must be summed up."""
-        taken, scope = self._taken, self.state.scope.interface
+        taken = self._taken
         if taken is None:
             return
-        if scope is None:
+        within = flows_in_scope(self.state)
+        if within is None:
             self._show(all_rows(taken))
             return
-        work = partial(interface_rows, taken, scope.index)
+        work = partial(flow_rows, taken, within)
         if len(taken.table) <= _SUMMED_AT_ONCE:
             self._show(work())
         else:
             # Exclusive: of several that are wanted while one is summed up, the last is shown.
-            self.run_worker(self._show_later(work), exclusive=True, group="rows")
+            self._show_later(work)
 
+    @work(exclusive=True, group="rows")
     async def _show_later(self, work: Callable[[], list[TrafficRow]]) -> None:
         self._show(await asyncio.to_thread(work))
 
@@ -141,9 +144,7 @@ class ProcessesView(View):
     def _connections_of(self, process: Process) -> list[TrafficRow]:
         if self._taken is None:
             return []
-        interface = self.state.scope.interface
-        labels = Labels.of(self.state)
-        return connection_rows(self._taken, labels, process, interface.index if interface else None)
+        return connection_rows(self._taken, Labels.of(self.state), process, flows_in_scope(self.state))
 
     def _empty_text(self) -> str:
         if self._taken is None:
@@ -194,13 +195,13 @@ class ProcessesView(View):
         if row.connection is not None:
             owner = self._owner_of(row)
             self.post_message(
-                self.ScopeRequested(Scope(self.state.scope.interface, owner, row.connection), "connection")
+                self.ScopeRequested(replace(self.state.scope, process=owner, connection=row.connection), "connection")
             )
             return
         if row.process is None:
             self.post_message(self.Notice(f"{row.name}: no process to look into"))
             return
-        self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, _scope_of(row.process)), "flows"))
+        self.post_message(self.ScopeRequested(replace(self.state.scope, process=_scope_of(row.process)), "flows"))
 
     def action_packets(self) -> None:
         """Limits the dashboard to the process, or the connection, under the cursor and shows its packets."""
@@ -209,7 +210,7 @@ class ProcessesView(View):
             self.post_message(self.Notice("choose a process or a connection whose packets are to be seen"))
             return
         owner = _scope_of(row.process) if row.process is not None else self._owner_of(row)
-        scope = Scope(self.state.scope.interface, owner, row.connection)
+        scope = replace(self.state.scope, process=owner, connection=row.connection)
         self.post_message(self.ScopeRequested(scope, "packets"))
 
     def _row_at_cursor(self) -> TrafficRow | None:

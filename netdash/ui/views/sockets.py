@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
+import numpy as np
 from textual import on
 from textual.app import ComposeResult
 
+from netdash.model.connection import rows_of_socket
 from netdash.model.history import SocketFigures
+from netdash.model.protocols import protocol_name
 from netdash.model.tables import UNKNOWN, pack_address
 from netdash.ui.filtering import matching_sockets
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState, ProcessScope, Scope
+from netdash.ui.state import DashboardState, Narrowing, ProcessScope, Scope
 from netdash.ui.theme import Tone
 from netdash.ui.view import View
-from netdash.ui.views.flow_text import Labels
+from netdash.ui.views.flow_text import Labels, connection_scope
 from netdash.ui.views.socket_choice import (
     FROM_A_TO_Z,
     SORT_WORDS,
@@ -61,8 +64,8 @@ class SocketsView(View):
     title: ClassVar[str] = "Sockets"
     view_id: ClassVar[str] = "sockets"
     keys: ClassVar[tuple[KeyBinding, ...]] = (
-        KeyBinding("sockets.open", "enter", "open", "its flows", "Go to the flows of the socket's process"),
-        KeyBinding("sockets.packets", "v", "packets", "packets", "Go to the packets of the socket's process"),
+        KeyBinding("sockets.open", "enter", "open", "open", "Go to the connection, of a listener to its port's flows"),
+        KeyBinding("sockets.packets", "v", "packets", "packets", "Go to the packets of the same"),
         KeyBinding("sockets.kind", "s", "kind", "all/listen/estab/!", "All, listening, established, or troubled ones"),
         KeyBinding("sockets.sort_rate", "r", "sort('rate')", "rate", "Sort by the payload of about 10 s"),
         KeyBinding("sockets.sort_queue", "Q", "sort('queue')", "queues", "Sort by what waits in the queues"),
@@ -200,25 +203,50 @@ class SocketsView(View):
             self.action_sort(message.column_key)
 
     def action_open(self) -> None:
-        """Limits the dashboard to the process of the socket under the cursor and goes to its flows."""
-        self._go_to("flows")
+        """Goes to the connection of the socket under the cursor, else to the flows of its port or its process."""
+        scope = self._scope_at_cursor()
+        if scope is not None:
+            self.post_message(self.ScopeRequested(scope, "connection" if scope.connection else "flows"))
 
     def action_packets(self) -> None:
         """The same, and goes to its packets."""
-        self._go_to("packets")
+        scope = self._scope_at_cursor()
+        if scope is not None:
+            self.post_message(self.ScopeRequested(scope, "packets"))
 
-    def _go_to(self, view_id: str) -> None:
+    def _scope_at_cursor(self) -> Scope | None:
+        """What the dashboard is limited to by the socket under the cursor; None where that is told not to be known."""
         table = self.query_one(LineTable)
         model = table.model
         if self._taken is None or not isinstance(model, SocketTable) or not len(model):
-            return
-        pid = int(self._taken.figures.sockets["pid"][model.position(table.cursor_index)])
+            return None
+        socket = self._taken.figures.sockets[model.position(table.cursor_index)]
+        flow = self._flow_of(socket)
+        if flow is not None:
+            return replace(self.state.scope, connection=connection_scope(flow, Labels.of(self.state)))
+        port, connected = int(socket["local_port"]), int(socket["remote_port"]) != 0
+        if port and not connected:
+            words = f"sport:{port} proto:{protocol_name(int(socket['protocol']))}"
+            return self.state.scope.narrowed(Narrowing(words))
+        silent = "this connection moved nothing since the start" if connected else "this socket has no port"
+        pid = int(socket["pid"])
         process = self.state.histories.processes.known.get(pid) if pid != UNKNOWN else None
         if process is None:
-            self.post_message(self.Notice("the process of this socket is not known"))
-            return
-        scope = ProcessScope(process.pid, process.start_ticks, process.name)
-        self.post_message(self.ScopeRequested(Scope(self.state.scope.interface, scope), view_id))
+            self.post_message(self.Notice(f"{silent}, and its process is not known"))
+            return None
+        self.post_message(self.Notice(f"{silent}: the flows of its process"))
+        return replace(self.state.scope, process=ProcessScope(process.pid, process.start_ticks, process.name))
+
+    def _flow_of(self, socket: np.void) -> np.void | None:
+        """The flow of a socket: on the interface in scope, else on the one where it moved most."""
+        table, interface = self.state.histories.flows.table, self.state.scope.interface
+        rows = rows_of_socket(table.flows, socket)
+        if not len(rows):
+            return None
+        in_scope = table.flows["ifindex"][rows] == (interface.index if interface else 0)
+        moved = table.totals[:, rows].sum(axis=0)
+        flow: np.void = table.flows[rows[np.lexsort((moved, in_scope))[-1]]]
+        return flow
 
     def action_sort(self, sort: str) -> None:
         """Sorts by a column or by one of the other orders of `SORT_WORDS`."""

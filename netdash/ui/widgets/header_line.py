@@ -50,7 +50,11 @@ class HeaderLine(TextLine):
         parts: list[Part] = [(f" {_short(host, _HOST_CELLS)}", Tone.ACCENT), f" {_short(scope, _SCOPE_CELLS)}  "]
         if snapshot is None:
             return [*parts, ("waiting for the first figures", Tone.DIM)]
-        rates = headline_rates(snapshot, state.options.interfaces, state.scope)
+        limits = state.scope
+        if limits.process or limits.narrowings or limits.connection:
+            # The rates are an interface's, and not of what is in the scope.
+            parts.append((f"{limits.interface.name if limits.interface else 'all'} ", Tone.DIM))
+        rates = headline_rates(snapshot, state.options.interfaces, limits)
         parts.append((f"▼ {state.units.rate_per_second(rates.rx)}", Tone.RX))
         parts.append((f"  ▲ {state.units.rate_per_second(rates.tx)}", Tone.TX))
         return parts

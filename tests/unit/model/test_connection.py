@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.model.connection import row_of_flow, rows_of_connection, socket_of_flow
+from netdash.model.connection import row_of_flow, rows_of_connection, rows_of_socket, socket_of_flow
 from netdash.model.protocols import ETHERTYPE_IPV4, TCP, UDP
-from netdash.model.tables import FLOW_ROW, SOCKET_ROW, pack_address
+from netdash.model.tables import FLOW_FRAGMENT, FLOW_ROW, SOCKET_ROW, pack_address
 
 A, B, C = (pack_address(f"10.0.0.{host}") for host in (1, 2, 3))
 ANY = bytes(16)
@@ -75,3 +75,21 @@ def test_the_connected_socket_goes_first_and_tcp_takes_no_listener() -> None:
         ],
     )
     assert [socket_of_flow(sockets, flow) for flow in flows] == [3, None, 2, None]
+
+
+def test_the_flows_of_a_connected_socket() -> None:
+    flows = _table(
+        FLOW_ROW,
+        [
+            _flow(1, 2, A, 80, B, 5000),
+            _flow(2, 3, A, 80, B, 5000),
+            _flow(3, 9, B, 5000, A, 80),
+            _flow(4, 2, A, 80, B, 5001),
+            _flow(5, 2, A, 80, B, 5000) | {"protocol": UDP},
+            _flow(6, 2, A, 80, B, 5000) | {"flags": FLOW_FRAGMENT},
+        ],
+    )
+    ends: dict[str, int | bytes] = {"local": A, "local_port": 80, "protocol": TCP}
+    connected, waiting = _table(SOCKET_ROW, [ends | {"remote": B, "remote_port": 5000}, ends])
+    assert rows_of_socket(flows, connected).tolist() == [0, 1]
+    assert rows_of_socket(flows, waiting).tolist() == []

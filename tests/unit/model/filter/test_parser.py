@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from netdash.model.filter import Filter, FilterError, parse_filter
 from netdash.model.filter.lexer import MAX_LENGTH
+from netdash.model.filter.syntax import Protocols
 from netdash.model.filter.words import WORDS
+from netdash.model.protocols import protocol_name
 from tests.unit.model.filter.tables import CONTEXT, FLOWS, INTERFACES, PROCESSES, SOCKETS
 
 ERRORS = [
@@ -110,3 +112,14 @@ def _ask_all_tables(chosen: Filter) -> None:
     assert chosen.sockets(SOCKETS, CONTEXT).shape == (len(SOCKETS),)
     assert chosen.processes(PROCESSES, CONTEXT).shape == (len(PROCESSES),)
     assert chosen.interfaces(INTERFACES, CONTEXT).shape == (len(INTERFACES),)
+
+
+def test_every_protocol_is_written_as_it_is_shown() -> None:
+    for number in range(256):
+        leaf = parse_filter(f"proto:{protocol_name(number)}").node
+        assert isinstance(leaf, Protocols)
+        assert number in leaf.ip_protocols
+    for ethertype in (1, 4, 0x05FF, 0x0600, 0x0806, 0x88CC, 0x9000, 0xFFFF):
+        leaf = parse_filter(f"proto:{protocol_name(0, ethertype)}").node
+        assert isinstance(leaf, Protocols)
+        assert (ethertype in leaf.ethertypes, leaf.ip_protocols) == (True, frozenset())
