@@ -34,7 +34,9 @@ class RingPacketCounter:
     """A `PacketCounter` on a packet ring. Every packet counts in the interval of its own time stamp.
 
     One thread owns ring and tables and empties the ring all the time; `switch` and `drain` only leave a message for
-    it, so they never wait for a batch being counted.
+    it, so they never wait for a batch being counted. It starts with the first use, not with `open`: a process becomes
+    another user (netdash.kernel.privileges) in all its threads, and one that has given its privilege up could not. Till
+    then packets wait in the ring.
     """
 
     layer = "ring"
@@ -57,7 +59,6 @@ class RingPacketCounter:
         self._is_reader_gone = False
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._reader = threading.Thread(target=self._run, name="packet-ring", daemon=True)
-        self._reader.start()
 
     @classmethod
     def open(cls, max_flows: int = 131072, ring_bytes: int = RING_BYTES, capture: CaptureFilter | None = None) -> Self:
@@ -73,6 +74,7 @@ class RingPacketCounter:
         switch_ns = time.monotonic_ns()
         self._settled_ns = switch_ns + SETTLE_NS
         self._switches.append((switch_ns, self._ring.dropped_packets()))
+        self._start_reader()
         return switch_ns
 
     async def drain(self) -> RawCounts:
@@ -83,7 +85,8 @@ class RingPacketCounter:
         await asyncio.sleep(max(self._settled_ns - time.monotonic_ns(), 0) / 1e9)
         request: Future[RawCounts] = Future()
         self._requests.append(request)
-        if self._is_reader_gone:
+        self._start_reader()
+        if self._is_reader_gone or self._is_closing:
             self._refuse_requests()
         else:
             os.eventfd_write(self._wake, 1)
@@ -94,6 +97,7 @@ class RingPacketCounter:
         its snap length of every packet, so that it fills up sooner."""
         self._ring.keep_bytes(wanted.snap_bytes if wanted is not None else 0)
         self._watch.set(wanted)
+        self._start_reader()
 
     def fetch_packets(self) -> tuple[list[WatchedPacket], int]:
         """Packets of the watch since the last call, within the limits of model.packets; how many more there were."""
@@ -105,9 +109,14 @@ class RingPacketCounter:
             return
         self._is_closing = True
         os.eventfd_write(self._wake, 1)
-        self._reader.join()
+        if self._reader.ident is not None:
+            self._reader.join()
         self._ring.close()
         os.close(self._wake)
+
+    def _start_reader(self) -> None:
+        if self._reader.ident is None and not self._is_closing:
+            self._reader.start()
 
     def _run(self) -> None:
         # Privilege is the thread's own: what the main thread gives up later would stay here.
