@@ -154,27 +154,6 @@ def test_the_collector_ends_with_its_parent() -> None:
 
 
 @pytest.mark.root
-def test_nothing_keeps_more_privilege_than_its_layer_needs() -> None:
-    process = subprocess.Popen([program(), "--json", "-d", "60"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    with process.stdout:
-        mode = json.loads(process.stdout.readline())["mode"]
-        with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
-            (collector,) = map(int, file.read().split())
-        allowed = {"scan": 1 << 19 | 1 << 2}.get(mode["processes"], 0)
-        for pid, most in ((process.pid, 0), (collector, allowed)):
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/status") as file:
-                    status = {name: rest.strip() for name, _, rest in (line.partition(":") for line in file)}
-                for name in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"):
-                    assert int(status[name], 16) & ~most == 0, (pid, task, name, status[name])
-                assert status["NoNewPrivs"] == "1"
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-    assert process.wait(20) == 0
-
-
-@pytest.mark.root
 def test_doctor_finds_every_layer_for_root() -> None:
     done = run("doctor")
     assert (done.returncode, done.stderr) == (0, "")

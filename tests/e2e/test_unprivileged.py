@@ -13,22 +13,11 @@ from pathlib import Path
 import pytest
 
 import netdash
+from tests.e2e.nobody import NOBODY, as_nobody
 from tests.integration.running import flow
 from tests.namespaces import Lab, popen_in, socket_in
 
 pytestmark = [pytest.mark.root, pytest.mark.ordinary_user]
-
-NOBODY = 65534
-
-AS_NOBODY = f"""
-import os, sys
-# Loaded while the files can be read.
-import netdash.cli, netdash.collector.loop, netdash.sources.live, netdash.sinks.headless, netdash.sinks.json_lines
-import concurrent.futures.thread, encodings.ascii, encodings.idna, importlib.readers
-os.setgroups([]); os.setresgid({NOBODY}, {NOBODY}, {NOBODY}); os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
-sys.exit(netdash.cli.main(sys.argv[1:]))
-"""
-"""The program as the user `nobody`, also where its files lie in a directory that only root may enter."""
 
 
 def test_tcp_rates_and_a_remedy_without_any_privilege(lab: Lab) -> None:
@@ -42,7 +31,7 @@ def test_tcp_rates_and_a_remedy_without_any_privilege(lab: Lab) -> None:
         server, _ = listener.accept()
         process = popen_in(
             lab.a.namespace,
-            [sys.executable, "-c", AS_NOBODY, "--json", "-d", "0.3", "-c", "3"],
+            [sys.executable, "-c", as_nobody(), "--json", "-d", "0.3", "-c", "3"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -83,7 +72,7 @@ s = socket.create_server(("127.0.0.1", 7100)); print("ready", flush=True); os.re
         holder.stdout.readline()
         process = popen_in(
             lab.a.namespace,
-            [sys.executable, "-c", AS_NOBODY, "--json", "--view", "sockets", "-d", "0.2", "-c", "1"],
+            [sys.executable, "-c", as_nobody(), "--json", "--view", "sockets", "-d", "0.2", "-c", "1"],
             stdout=subprocess.PIPE,
         )
         output, _ = process.communicate(timeout=30)
@@ -95,7 +84,7 @@ s = socket.create_server(("127.0.0.1", 7100)); print("ready", flush=True); os.re
 
 def test_doctor_tells_the_cause_and_the_command() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY.replace("\nos.setgroups", "\nimport netdash.doctor\nos.setgroups"), "doctor"],
+        [sys.executable, "-c", as_nobody(modules=["netdash.doctor"]), "doctor"],
         capture_output=True,
         text=True,
         timeout=40,

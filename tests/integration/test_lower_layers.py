@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.e2e.test_unprivileged import AS_NOBODY
+from tests.e2e.nobody import as_nobody
 from tests.integration.running import JsonObject, process_of
 from tests.integration.scenarios.common import Moved
 from tests.integration.scenarios.watching import NETDASH, Observed, observe_scenarios
@@ -174,7 +174,7 @@ def test_sockets_with_exact_processes(lab: Lab) -> None:
 @pytest.mark.ordinary_user
 def test_an_ordinary_user(lab: Lab) -> None:
     """Every TCP connection has its rates, without the process of another user."""
-    observed = observe_scenarios(lab, ["long_lived", "drip"], program=(sys.executable, "-c", AS_NOBODY))
+    observed = observe_scenarios(lab, ["long_lived", "drip"], program=(sys.executable, "-c", as_nobody()))
     assert observed.summary["mode"] == {"flows": "sockets", "processes": "own"}
     assert notes_about(observed, "packets are not counted", "CAP_NET_RAW", "sudo") == 1
     assert notes_about(observed, "other users", "CAP_PERFMON", "sudo") == 1
@@ -185,6 +185,26 @@ def test_an_ordinary_user(lab: Lab) -> None:
     assert flow["pid"] is None
     assert observed.rows(one) == observed.rows(only(observed, "drip")) == []
     assert observed.summary["accounting"] == {}
+
+
+@pytest.mark.ordinary_user
+def test_two_capabilities_are_enough_to_count_flows(lab: Lab) -> None:
+    """CAP_NET_RAW and CAP_BPF alone, without root: every packet is counted in the kernel, processes stay unknown."""
+    nobody = as_nobody(["CAP_NET_RAW", "CAP_BPF"])
+    observed = observe_scenarios(lab, ["tcp_both", "drip"], program=(sys.executable, "-c", nobody))
+    assert observed.summary["mode"] == {"flows": "ebpf", "processes": "own"}
+    assert notes_about(observed, "packets are not counted") == notes_about(observed, "flow counting") == 0
+    assert notes_about(observed, "other users", "CAP_PERFMON", "sudo") == 1
+    tcp, udp = only(observed, "tcp_both"), only(observed, "drip")
+    flows = {flow["protocol"]: flow for flow in observed.summary["flows"]}
+    assert len(flows) == len(observed.summary["flows"]) == 2
+    assert flows["udp"]["tx_bytes"] == udp.sent + 15 * (14 + 20 + 8)
+    for one, direction in ((tcp.sent, "tx"), (tcp.received, "rx")):
+        packets = flows["tcp"][f"{direction}_packets"]
+        assert one + 54 * packets <= flows["tcp"][f"{direction}_bytes"]
+    assert {flow["pid"] for flow in flows.values()} == {None}
+    accounting = observed.summary["accounting"][lab.a.interface]
+    assert accounting["counted_bytes"] == accounting["kernel_bytes"] > tcp.sent + udp.sent
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -22,6 +22,7 @@ import pytest
 from netdash.model.snapshot_store import Timetable
 from netdash.recording.database import RecordingError
 from netdash.recording.reader import RecordingStore
+from tests.e2e.nobody import skip_where_python_is_closed
 from tests.namespaces import Lab, popen_in, socket_in
 
 pytestmark = pytest.mark.root
@@ -152,8 +153,7 @@ def test_a_full_disk_ends_the_recording_alone(lab: Lab, folder: Path) -> None:
 
 @pytest.mark.ordinary_user
 def test_the_file_belongs_to_who_called_sudo(lab: Lab, folder: Path) -> None:
-    if not all(place.stat().st_mode & stat.S_IXOTH for place in Path(sys.base_prefix).resolve().parents):
-        pytest.skip("needs a Python that every user can read")
+    skip_where_python_is_closed()
     path = folder / "a.netdash"
     done = subprocess.run(
         ["ip", "netns", "exec", lab.a.namespace, *_PROGRAM, "--log", path, "-c", "1", "-d", "0.1"],
