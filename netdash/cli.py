@@ -260,9 +260,9 @@ def _parser() -> argparse.ArgumentParser:
         "--from",
         dest="from_moment",
         metavar="TIME",
-        help="of a file: from then on (14:00, 2026-11-22T14:00, '10m ago')",
+        help="of a file: from then on (14:00: of its last day; 2026-11-22T14:00, '10m ago')",
     )
-    add("--to", dest="to_moment", metavar="TIME", help="of a file: up to then")
+    add("--to", dest="to_moment", metavar="TIME", help="of a file: up to then (also +5m, from --from on)")
     add("--follow", action="store_true", help="of a recording that is being made: go on with what comes")
     add(
         "--local-net",

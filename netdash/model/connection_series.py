@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from netdash.model.snapshot import Snapshot
+from netdash.model.snapshot_store import SnapshotGoneError
 from netdash.model.tables import UNKNOWN
 
 CHUNK_SNAPSHOTS: Final = 32
@@ -22,7 +23,8 @@ class ConnectionSeries:
 
     def __init__(self, flow_id: int) -> None:
         self.flow_id = flow_id
-        self._samples: dict[int, tuple[float, float, float]] = {}
+        self._samples: dict[int, tuple[float, float, float] | None] = {}
+        """Time and rates; None of a snapshot that cannot be read."""
 
     def take(self, number: int, snapshot: Snapshot) -> None:
         """Looks the flow up in one snapshot; in one without it nothing was moved."""
@@ -50,9 +52,12 @@ class ConnectionSeries:
         return range(start, end + 1) if end >= first else range(0)
 
     def read(self, numbers: range, read: Callable[[int], Snapshot]) -> None:
-        """Looks at stored snapshots. Raises what `read` raises."""
+        """Looks at stored snapshots; what cannot be read is left out."""
         for number in numbers:
-            self.take(number, read(number))
+            try:
+                self.take(number, read(number))
+            except SnapshotGoneError:
+                self._samples[number] = None
 
     def forget_before(self, number: int) -> None:
         """What is older is not drawn any more."""
@@ -61,5 +66,6 @@ class ConnectionSeries:
 
     def samples(self, first: int, last: int) -> tuple[list[float], list[float], list[float]]:
         """Times, received and sent rates of the snapshots from `first` to `last` that were looked at, in order."""
-        found = [self._samples[number] for number in range(first, last + 1) if number in self._samples]
+        looked_at = (self._samples.get(number) for number in range(first, last + 1))
+        found = [sample for sample in looked_at if sample is not None]
         return [each[0] for each in found], [each[1] for each in found], [each[2] for each in found]

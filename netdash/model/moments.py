@@ -43,6 +43,26 @@ def parse_moment(text: str, *, shown: float, first: float, last: float) -> float
     return moment
 
 
+def parse_limits(begin: str | None, end: str | None, *, first: float, last: float) -> tuple[float | None, float | None]:
+    """The part of a file that `--from` and `--to` name, in seconds since the epoch; None = no limit.
+
+    `first`, `last`: the span that the file holds. Of several days a time of day is that of the newest, and of the end
+    the first one after the begin. "+5m" counts from the file's first moment, or from the begin; "-5m" from the last.
+    Raises MomentError.
+    """
+    from_time = None if begin is None else _limit(begin, first, first, last)
+    to_time = None if end is None else _limit(end, first if from_time is None else from_time, first, last)
+    if end is not None and from_time is not None and (clock := _clock(end.strip())) is not None:
+        to_time = _next_after(from_time, clock)
+    return from_time, to_time
+
+
+def _limit(text: str, base: float, first: float, last: float) -> float:
+    """`base`: what "+5m" counts from."""
+    shown = base if text.strip().startswith("+") else last
+    return parse_moment(text, shown=shown, first=first, last=last)
+
+
 def _parse(text: str, shown: float, first: float, last: float) -> float | None:
     if text in ("start", "first"):
         return first
@@ -52,10 +72,8 @@ def _parse(text: str, shown: float, first: float, last: float) -> float | None:
         return last - parse_span(text.removesuffix(" ago"))
     if text[:1] in ("+", "-"):
         return shown + parse_span(text[1:]) * (1 if text[0] == "+" else -1)
-    clock = _CLOCK.fullmatch(text)
-    if clock:
-        hour, minute, second = (int(part or 0) for part in clock.groups())
-        return _nearest_day(time(hour, minute, second), shown, first, last)
+    if (clock := _clock(text)) is not None:
+        return _nearest_day(clock, shown, first, last)
     if _DATE.fullmatch(text):
         return datetime.fromisoformat(text.upper()).astimezone().timestamp()
     return None
@@ -83,6 +101,20 @@ def span_text(seconds: float) -> str:
             rest = whole % length // part
             return f"{whole // length} {unit}" + (f" {rest} {smaller}" if rest else "")
     return f"{whole} s"
+
+
+def _clock(text: str) -> time | None:
+    """A time of day; None where it is something else. Raises ValueError for one that no day has."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        return None
+    hour, minute, second = (int(part or 0) for part in found.groups())
+    return time(hour, minute, second)
+
+
+def _next_after(moment: float, clock: time) -> float:
+    day = _local(moment).date()
+    return next(at for at in (_at(day + timedelta(days=step), clock) for step in (0, 1, 2)) if at >= moment)
 
 
 def _nearest_day(clock: time, shown: float, first: float, last: float) -> float:

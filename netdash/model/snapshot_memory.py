@@ -39,6 +39,9 @@ class _Segment:
 class SnapshotMemory:
     """A SnapshotStore that is fed. `append` is called in one thread; the others in any."""
 
+    damage: str | None = None
+    """Memory is never damaged."""
+
     def __init__(self, kept_seconds: float = KEPT_SECONDS, max_bytes: int = MAX_BYTES) -> None:
         self.kept_seconds = kept_seconds
         self.max_bytes = max_bytes
@@ -110,6 +113,10 @@ class SnapshotMemory:
             for segment in self._segments:
                 if segment.first == number:
                     segment.other_bytes = other_bytes
+
+    def progress(self) -> float:
+        """All that came is there."""
+        return 1.0
 
     def timetable(self) -> Timetable:
         """What is stored now."""

@@ -62,22 +62,67 @@ class Timetable:
             raise SnapshotGoneError(f"snapshot {number} is not stored any more")
         return float(self.times[number - self.first])
 
+    @property
+    def earliest(self) -> float:
+        """The lowest wall clock: of the first snapshot, unless the clock was set. Of an empty table 0.0."""
+        return float(self.times.min()) if len(self.times) else 0.0
+
+    @property
+    def latest(self) -> float:
+        """The highest wall clock: of the newest snapshot, unless the clock was set. Of an empty table 0.0."""
+        return float(self.times.max()) if len(self.times) else 0.0
+
     def at(self, time: float) -> int:
-        """Number of the last snapshot taken at or before `time`, else the oldest. An empty table has none: -1.
+        """Number of the snapshot that was the newest at `time`; before all the oldest. An empty table has none: -1.
 
         Where the clock was set back, a time that was there twice is its last.
         """
         if not len(self.times):
             return -1
-        found = np.flatnonzero(self.times <= time)
+        found = np.flatnonzero((self.times[:-1] <= time) & (self.times[1:] > time))
+        if not len(found):
+            found = np.flatnonzero(self.times <= time)
         return self.first + (int(found[-1]) if len(found) else 0)
+
+    def stepped(self, number: int, seconds: float) -> int:
+        """Number of the last snapshot at or before `seconds` after another, or that long before it if negative.
+
+        A step of the clock backwards is not crossed: it ends at the snapshot beside it. Raises SnapshotGoneError.
+        """
+        target, here = self.time(number) + seconds, number - self.first
+        back = np.flatnonzero(np.diff(self.times) < 0) + 1
+        begin = int(back[back <= here].max(initial=0))
+        end = int(back[back > here].min(initial=len(self.times)))
+        found = begin - 1 + int(np.searchsorted(self.times[begin:end], target, side="right"))
+        return self.first + max(begin, found)
+
+    def begin_of(self, number: int, seconds: float) -> int:
+        """Number of the snapshot from which on another has so many seconds before it, by the clock that nobody sets;
+        the oldest, or the first after the machine was started, where there are fewer. Raises SnapshotGoneError."""
+        first, here = self.first_of_boot(number) - self.first, number - self.first
+        earliest_ns = int(self.monotonic_ns[here]) - round(seconds * 1e9)
+        found = first - 1 + int(np.searchsorted(self.monotonic_ns[first : here + 1], earliest_ns, side="right"))
+        return self.first + max(first, found)
+
+    def first_of_boot(self, number: int) -> int:
+        """Number of the oldest snapshot since the machine was started before another. Raises SnapshotGoneError."""
+        self.time(number)
+        here = number - self.first
+        return self.first + int((np.flatnonzero(np.diff(self.monotonic_ns[: here + 1]) < 0) + 1).max(initial=0))
 
 
 class SnapshotStore(Protocol):
     """Snapshots by number; grows at its end and may drop its oldest while it is read.
 
-    Both methods may wait for a disk and are called in threads, one at a time.
+    Its methods may wait for a disk and are called in threads, one at a time.
     """
+
+    @property
+    def damage(self) -> str | None:
+        """Why a part of it cannot be read, beside single snapshots; None = it is whole as far as is known."""
+
+    def progress(self) -> float:
+        """How much of what is to be stored is, 0 to 1: less than 1 while a file is still being read."""
 
     def timetable(self) -> Timetable:
         """What is stored now. Cheap when nothing was added: it is asked once a second. Raises NetdashError."""

@@ -11,7 +11,7 @@ from time import localtime, strftime
 import numpy as np
 
 from netdash.errors import NetdashError
-from netdash.model.moments import parse_moment
+from netdash.model.moments import parse_limits
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.model.tables import FLOW_ROW, empty
@@ -30,6 +30,8 @@ class RecordingSource:
     store: RecordingStore
     begin: float = -math.inf
     """Only intervals that end after it, seconds since the epoch."""
+    end: float = math.inf
+    """Only intervals that end at it or before."""
     follow: bool = False
     start: float | None = None
     """Where a playback begins, None = at the beginning."""
@@ -45,7 +47,7 @@ class RecordingSource:
         last, started = -1, False
         while not self._stopped.is_set():
             table = await self._timetable()
-            for number in _chosen(table, last, self.begin):
+            for number in _chosen(table, last, self.begin, self.end):
                 if self._stopped.is_set():
                     return
                 last = number
@@ -127,19 +129,20 @@ def recording_source(store: RecordingStore, options: Options) -> RecordingSource
         raise NetdashError(f"{path} holds no interval yet: wait for the first, or use --follow")
     if not len(table):
         return RecordingSource(store, follow=True)
-    first, last = float(table.times[0]), float(table.times[-1])
-    begin = _limit(options.from_moment, first, first, last)
-    end = _limit(options.to_moment, last, first, last)
+    newest = table.time(table.last)
+    begin, end = parse_limits(options.from_moment, options.to_moment, first=table.earliest, last=newest)
+    source = RecordingSource(
+        store,
+        begin=-math.inf if begin is None else begin,
+        end=math.inf if end is None else end,
+        follow=options.follow and end is None,
+        start=begin,
+    )
+    if not _chosen(table, -1, source.begin, source.end):
+        raise NetdashError(f"nothing was recorded then; {path} holds {_span(table.earliest, table.latest)}")
     if end is not None:
         store.end_at(end)
-    source = RecordingSource(store, -math.inf if begin is None else begin, options.follow and end is None, begin)
-    if not _chosen(store.timetable(), -1, source.begin):
-        raise NetdashError(f"nothing was recorded then; {path} holds {_span(first, last)}")
     return source
-
-
-def _limit(text: str | None, shown: float, first: float, last: float) -> float | None:
-    return None if text is None else parse_moment(text, shown=shown, first=first, last=last)
 
 
 def _span(first: float, last: float) -> str:
@@ -147,9 +150,9 @@ def _span(first: float, last: float) -> str:
     return f"{strftime(form, localtime(first))} to {strftime(form, localtime(last))}"
 
 
-def _chosen(table: Timetable, after: int, begin: float) -> list[int]:
-    """Numbers of the moments beyond `after` that lie in the time asked for."""
-    inside = np.flatnonzero(table.times > begin) + table.first
+def _chosen(table: Timetable, after: int, begin: float, end: float) -> list[int]:
+    """Numbers of the moments beyond `after` that lie in the time asked for; where the clock was set, here and there."""
+    inside = np.flatnonzero((table.times > begin) & (table.times <= end)) + table.first
     chosen: list[int] = inside[inside > after].tolist()
     return chosen
 

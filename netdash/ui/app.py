@@ -62,8 +62,6 @@ class Dashboard(TimeTravelApp):
         self.source = source
         self.state = DashboardState(options, make_resolver, store, packet_feed(source, store))
         self._start = start
-        self.failure: str | None = None
-        """Why the source ended by itself; None when it did not."""
         self._last_taken = time.monotonic()
         self._behind = False  # a snapshot was not drawn, because the terminal does not keep up
         for theme in TEXTUAL_THEMES:
@@ -132,8 +130,7 @@ class Dashboard(TimeTravelApp):
                 self._last_taken = time.monotonic()
                 self.post_message(SnapshotTaken(gone))
         except NetdashError as error:
-            self.failure = str(error)
-            self.exit(error.exit_code)
+            self.end_with(str(error), error.exit_code)
         else:
             self.exit(0)
 
@@ -149,8 +146,7 @@ class Dashboard(TimeTravelApp):
                 self.go()
                 await asyncio.sleep(_FOLLOW_SECONDS)
         except NetdashError as error:
-            self.failure = str(error)
-            self.exit(error.exit_code)
+            self.end_with(str(error), error.exit_code)
 
     def _take_recording_status(self) -> None:
         if not isinstance(self.source, RecordingSnapshots):

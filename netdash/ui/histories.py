@@ -49,6 +49,8 @@ class Histories:
         self.faults = FaultHistory()
         self.since: float | None = None
         """Wall clock of the beginning, seconds since the epoch: totals count from there. None: no snapshot yet."""
+        self.since_ns: int | None = None
+        """CLOCK_MONOTONIC then."""
 
     def _all(self) -> tuple[History, ...]:
         tables = (self.flows, self.processes, self.interfaces, self.protocols)
@@ -58,6 +60,7 @@ class Histories:
         """Takes one snapshot into all histories."""
         if self.since is None or snapshot.monotonic_ns < self.flows.now_ns:
             self.since = snapshot.time - snapshot.interval
+            self.since_ns = snapshot.monotonic_ns - round(snapshot.interval * 1e9)
         for history in self._all():
             history.update(snapshot)
 
@@ -72,7 +75,7 @@ class Histories:
         twin.services = self.services.copy()
         twin.stations = self.stations.copy()
         twin.faults = self.faults.copy()
-        twin.since = self.since
+        twin.since, twin.since_ns = self.since, self.since_ns
         return twin
 
     def arrays(self) -> Iterator[NDArray[np.generic]]:

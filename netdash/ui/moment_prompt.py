@@ -49,9 +49,9 @@ class MomentPrompt(ModalScreen[float | None]):
             self.dismiss(None)
             return
         player, table = self._player, self._player.table
-        first, last = table.time(table.first), table.time(table.last)
+        last = table.time(table.last)
         try:
-            self.dismiss(parse_moment(message.value, shown=player.moment, first=first, last=last))
+            self.dismiss(parse_moment(message.value, shown=player.moment, first=table.earliest, last=last))
         except MomentError as error:
             self.query_one("#moment-forms", TextLine).show([(f" {error}", Tone.BAD)])
 

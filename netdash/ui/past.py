@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from netdash.model.snapshot import Snapshot
-from netdash.model.snapshot_store import Timetable
+from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.ui.histories import Histories
 
 RATES_SECONDS: Final = 60.0
@@ -103,45 +104,48 @@ class Past:
         number = errand.number
         start, histories = self._nearest(number, table, seconds)
         if histories is None:
-            start, histories = _first(number, table, seconds) - 1, Histories(self._max_flows)
+            start, histories = table.begin_of(number, seconds) - 1, Histories(self._max_flows)
         elif start == number:
             return Moment(self._read(number), histories)
         else:
             histories = histories.copy()
         errand.total = number - start
-        for each in range(start + 1, number + 1):
+        for each in range(start + 1, number):
             if errand.abandoned:
                 raise AbandonedError
-            snapshot = self._read(each)
-            histories.update(snapshot)
+            with suppress(SnapshotGoneError):  # one that is damaged is missing in the histories
+                histories.update(self._read(each))
             errand.done += 1
-            if each < number and (each % _KEPT_EVERY == 0 or number - each <= _TRAIL):
+            if each % _KEPT_EVERY == 0 or number - each <= _TRAIL:
                 self.keep(each, histories.copy())
+        snapshot = self._read(number)
+        histories.update(snapshot)
+        errand.done += 1
         self.keep(number, histories)
         return Moment(snapshot, histories)
 
     def _nearest(self, number: int, table: Timetable, seconds: float) -> tuple[int, Histories | None]:
         """The newest copy from before that is complete enough: it counts from where `at` would begin, or from
         `seconds` / 2 before."""
-        begin = table.time(_first(number, table, seconds))
-        enough = max(begin, table.time(number) - seconds / 2)
+        begin_ns = _monotonic_ns(table, table.begin_of(number, seconds))
+        enough_ns = max(begin_ns, _monotonic_ns(table, number) - round(seconds / 2 * 1e9))
+        boot = table.first_of_boot(number)
         with self._lock:
             for old in sorted({*self._kept, *self._anchors}, reverse=True):
                 histories = self._anchors.get(old) or self._kept[old]
-                if old <= number and histories.since is not None and histories.since <= enough:
+                if boot <= old <= number and histories.since_ns is not None and histories.since_ns <= enough_ns:
                     if old in self._kept:
                         self._kept[old] = self._kept.pop(old)
                     return old, histories
         return -1, None
 
 
-def _first(number: int, table: Timetable, seconds: float) -> int:
-    """The first snapshot of `seconds` before one."""
-    return min(number, table.at(table.time(number) - seconds))
+def _monotonic_ns(table: Timetable, number: int) -> int:
+    return int(table.monotonic_ns[number - table.first])
 
 
 def _earlier(one: Histories, other: Histories) -> bool:
-    return one.since is not None and (other.since is None or one.since <= other.since)
+    return one.since_ns is not None and (other.since_ns is None or one.since_ns <= other.since_ns)
 
 
 def _size_bytes(histories: Histories) -> int:

@@ -89,12 +89,12 @@ class Player:
 
     def gap_seconds(self) -> float:
         """How long nothing was counted right before the interval that is shown: the recorder was stopped, the machine
-        slept, or the clock was set. 0.0 = no gap."""
+        slept, or the clock was set. 0.0 = no gap; negative: the clock was set back by so much."""
         if self.at_first or self.number not in self.table.numbers:
             return 0.0
         index = self.number - self.table.first
         gap = float(self.table.times[index] - self.table.times[index - 1] - self.table.intervals[index])
-        return gap if gap >= max(_LEAST_GAP_SECONDS, float(self.table.intervals[index]) / 2) else 0.0
+        return gap if abs(gap) >= max(_LEAST_GAP_SECONDS, float(self.table.intervals[index]) / 2) else 0.0
 
     def toggle(self) -> None:
         """Pause; from a pause: live to now, in a recording on from here."""
@@ -113,8 +113,18 @@ class Player:
         """Pauses, so much later or earlier, but at least one snapshot."""
         if not self.ready:
             return
-        number = self.table.at(self.moment + seconds)
+        number = self.number
+        if number in self.table.numbers:
+            number = self.table.stepped(number, seconds)
         self._put(max(number, self.number + 1) if seconds > 0 else min(number, self.number - 1))
+
+    def pass_by(self, step: int) -> bool:
+        """What it points at cannot be read: the next one, or the one before (`step` -1); False where there is none."""
+        number = self.number + step
+        if not self.ready or number not in self.table.numbers:
+            return False
+        self._set(number)
+        return True
 
     def go_to(self, moment: float) -> bool:
         """To the last snapshot at or before a time; what is outside of the store leads to its end, and False is
@@ -124,7 +134,7 @@ class Player:
         table = self.table
         self._set(table.at(moment))
         self.playing = self.playing and not self.live
-        return table.time(table.first) <= moment <= table.time(table.last) + 1.0
+        return table.earliest <= moment <= table.latest + 1.0
 
     def go_to_number(self, number: int) -> None:
         """Pauses at a snapshot."""

@@ -208,6 +208,16 @@ class DashboardState:
         return self._histories.faults.interfaces if self._histories else {}
 
     @property
+    def damage(self) -> str | None:
+        """Why a part of what is played cannot be read; None: nothing is known to be missing."""
+        return self._timeline.damage if self._timeline is not None else None
+
+    @property
+    def read_share(self) -> float:
+        """How much of a file that is played was read so far, 0 to 1."""
+        return self._timeline.read_share if self._timeline is not None else 1.0
+
+    @property
     def settled(self) -> bool:
         """Whether what is shown is what should be shown."""
         return self._shown == self.player.number
@@ -245,6 +255,16 @@ class DashboardState:
     def stay(self) -> None:
         """What is shown is what should be shown."""
         self.player.go_to_number(self._shown)
+
+    def pass_by(self, number: int) -> bool:
+        """This snapshot cannot be read: the next one on the way from what is shown should be shown. False where there
+        is none: then what is shown stays."""
+        if self.player.number != number:
+            return True  # another is wanted by now
+        if self.player.pass_by(-1 if number < self._shown else 1):
+            return True
+        self.stay()
+        return False
 
     async def show(self, errand: Errand) -> bool:
         """Shows the errand's snapshot, with all its rates. Always True. Raises AbandonedError, NetdashError."""

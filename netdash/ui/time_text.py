@@ -28,10 +28,12 @@ def place_texts(player: Player) -> tuple[str, ...]:
 
 
 def gap_text(player: Player) -> str:
-    """For how long nothing was counted before what is shown; "" where there is no gap."""
+    """For how long nothing was counted before what is shown, or by how much the clock was set back; else ""."""
     if not player.ready or (player.live and player.following):
         return ""
     gap = player.gap_seconds()
+    if gap < 0:
+        return f"clock set back {span_text(-gap)}"
     return f"gap {span_text(gap)}" if gap else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import work
@@ -37,6 +38,8 @@ class TimeTravelApp(FrameApp):
     """The way that is under way."""
     _travelling = False
     _play_timer: Timer | None = None
+    failure: str | None = None
+    """Why the dashboard ended by itself; None when it did not."""
 
     @property
     def main_screen(self) -> MainScreen:
@@ -53,6 +56,11 @@ class TimeTravelApp(FrameApp):
             return on_top and (elsewhere or action in _ALSO_LIVE)
         return super().check_action(action, parameters)
 
+    def end_with(self, failure: str, exit_code: int = 1) -> None:
+        """Ends the dashboard; `failure` is told when the screen is gone."""
+        self.failure = failure
+        self.exit(exit_code)
+
     def go(self) -> None:
         """Brings to the screen what the player points at, and plays on from there."""
         player = self.state.player
@@ -62,11 +70,15 @@ class TimeTravelApp(FrameApp):
             self._play_timer.resume()
         else:
             self._play_timer.pause()
-        self.main_screen.draw()
+        self._draw()
         if not self._travelling:
             self._travel()
         elif self._errand is not None and abs(self._errand.number - player.number) > _ON_THE_WAY:
             self._errand.abandoned = True
+
+    def _draw(self) -> None:
+        if self.is_running:  # nothing is left to draw on where the dashboard ends on the way
+            self.main_screen.draw()
 
     def _tick(self) -> None:
         if not self._travelling and self.state.player.tick():
@@ -80,20 +92,46 @@ class TimeTravelApp(FrameApp):
         try:
             while True:
                 if not state.settled:
-                    await self._run(state.show, player.number)
+                    if not await self._show(player.number):
+                        return
                 elif not (state.paused and player.ready):
                     return
                 elif not await self._run(state.complete, player.number) and state.settled:
                     if not player.at_first:
-                        await self._run(state.prepare, player.number - 1)
+                        await self._prepare(player.number - 1)
                     if state.settled:
                         return
         except NetdashError as error:
+            if state.snapshot is None:
+                self.end_with(str(error))
+                return
             self.main_screen.tell(str(error))
             state.stay()
         finally:
             self._travelling = False
-            self.main_screen.draw()
+            self._draw()
+
+    async def _show(self, number: int) -> bool:
+        """Shows a moment; one that cannot be read is passed by. False where nothing is left to show."""
+        from netdash.model.snapshot_store import SnapshotGoneError  # imports NumPy
+
+        try:
+            await self._run(self.state.show, number)
+        except SnapshotGoneError as error:
+            if not self.is_running:
+                return False
+            passed = self.state.pass_by(number)
+            if not passed and self.state.snapshot is None:
+                raise NetdashError(f"none of the intervals can be read: {error}") from error
+            self.main_screen.tell(str(error))
+            return passed
+        return True
+
+    async def _prepare(self, number: int) -> None:
+        from netdash.model.snapshot_store import SnapshotGoneError  # imports NumPy
+
+        with suppress(SnapshotGoneError):  # told when somebody goes there
+            await self._run(self.state.prepare, number)
 
     async def _run(self, way: Callable[[Errand], Awaitable[bool]], number: int) -> bool:
         """Goes one way, shows how far it is if it takes long, and draws when it changed what is shown."""
@@ -108,9 +146,10 @@ class TimeTravelApp(FrameApp):
         finally:
             timer.stop()
             self._errand = None
-            self.main_screen.tell_progress(None)
+            if self.is_running:
+                self.main_screen.tell_progress(None)
         if changed:
-            self.main_screen.draw()
+            self._draw()
         return changed
 
     def _tell_progress(self) -> None:

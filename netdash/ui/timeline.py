@@ -28,11 +28,16 @@ class Timeline:
         self._past = Past(self.read, max_flows)
         self.table = Timetable.empty()
         """What the store held when it was looked at last."""
+        self.damage: str | None = None
+        """Of the store, when it was looked at last."""
+        self.read_share = 1.0
+        """How much of what the store will hold it held then."""
 
     def look(self) -> None:
         """Looks what the store holds now. Raises NetdashError."""
         with self._lock:
             self.table = self._store.timetable()
+            self.damage, self.read_share = self._store.damage, self._store.progress()
 
     def now(self, number: int) -> Moment | None:
         """The moment of a snapshot if it is the newest and its histories go on with every new one."""

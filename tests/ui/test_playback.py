@@ -137,6 +137,28 @@ def test_gap_is_not_waited_for_and_is_told() -> None:
     assert gap_text(one) == ""
 
 
+def test_steps_of_the_clock_lead_nowhere_far() -> None:
+    """Set back by two hours: ten seconds back or on are never hours, every moment is reached, times of day too."""
+    one = Player(live=False, clock=Clock())
+    before, after = 8200.0 + np.arange(30), 1000.0 + np.arange(30)
+    one.grow(table(*before, *after))
+    one.step(28)
+    seen = []
+    for _ in range(4):
+        one.step_seconds(10)
+        seen.append(one.number)
+    assert seen == [29, 30, 40, 50]
+    assert (one.go_to(8205.5), one.number) == (True, 5)
+    assert (one.go_to(1005.0), one.number) == (True, 35)
+    for _ in range(2):
+        one.step_seconds(-10)
+    assert (one.number, one.moment) == (29, 8229.0)
+    one.step(1)
+    assert gap_text(one) == "clock set back 2 h"
+    assert not one.go_to(900.0)
+    assert not one.go_to(9000.0)
+
+
 def test_follows_a_recording_that_is_still_written() -> None:
     """At its end and playing; not while paused."""
     one, _ = player(live=False, count=10)

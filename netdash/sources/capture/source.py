@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from netdash.errors import NetdashError
 from netdash.model.local_nets import LocalNets
-from netdash.model.moments import parse_moment
+from netdash.model.moments import parse_limits
 from netdash.model.snapshot import Snapshot
 from netdash.options import Options
 from netdash.sources.capture.counting import CaptureOptions, CapturePass
@@ -76,9 +76,5 @@ def _time_limits(file: CaptureFile, options: Options) -> tuple[int | None, int |
     if options.from_moment is None and options.to_moment is None:
         return None, None
     first_ns, last_ns = file.span_ns()
-    first, last = first_ns / 1e9, last_ns / 1e9
-    limits = [
-        None if text is None else round(parse_moment(text, shown=shown, first=first, last=last) * 1e9)
-        for text, shown in ((options.from_moment, first), (options.to_moment, last))
-    ]
-    return limits[0], limits[1]
+    begin, end = parse_limits(options.from_moment, options.to_moment, first=first_ns / 1e9, last=last_ns / 1e9)
+    return None if begin is None else round(begin * 1e9), None if end is None else round(end * 1e9)

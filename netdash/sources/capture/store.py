@@ -40,6 +40,9 @@ class CaptureStore:
     intervals.
     """
 
+    damage: str | None = None
+    """What cannot be read of a capture file is told in the notes of its snapshots."""
+
     def __init__(
         self,
         counting: CapturePass,

@@ -280,6 +280,9 @@ class LineTable(ScrollView, can_focus=True):
 
     def _refresh_changes(self, before: dict[int, RowImage]) -> None:
         """Asks for a redraw of the regions of visible lines that differ from `before`."""
+        if not self.size:  # of a view that is not laid out yet: all is drawn when it is
+            self.refresh()
+            return
         regions: list[Region] = []
         top = self.scroll_offset.y
         width = self.scrollable_content_region.width

@@ -52,6 +52,9 @@ class RateFigures(Widget):
         """Draws the figures that are others than before; None: nothing is known yet."""
         before = [self._line(y) for y in range(self.size.height)]
         self._rx, self._tx, self._units = rx, tx, units
+        if not self.size:  # of a view that is not laid out yet: all is drawn when it is
+            self.refresh()
+            return
         changed = [Region(0, y, self.size.width, 1) for y, line in enumerate(before) if line != self._line(y)]
         if changed:
             self.refresh(*changed)

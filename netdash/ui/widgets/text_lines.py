@@ -29,7 +29,7 @@ class TextLines(Widget):
     def show(self, lines: Sequence[Line]) -> None:
         """Draws these lines where they are others than before."""
         before, self._lines = self._lines, tuple(tuple(line) for line in lines)
-        if len(before) != len(self._lines):
+        if len(before) != len(self._lines) or not self.size:  # no size: of a view that is not laid out yet
             self.styles.height = len(self._lines)
             self.refresh()
             return

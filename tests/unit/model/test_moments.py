@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdash.model.moments import MomentError, parse_moment, parse_span
+from netdash.model.moments import MomentError, parse_limits, parse_moment, parse_span
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +94,36 @@ def test_any_text(text: str) -> None:
 def test_any_span(shown: float, first: float, last: float) -> None:
     """Spans of any kind do not matter."""
     assert isinstance(parse_moment("14:00", shown=shown, first=first, last=last), float)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "from_time", "to_time"),
+    [
+        (None, None, None, None),
+        ("14:00", None, "2026-11-22T14:00", None),
+        (None, "14:00", None, "2026-11-22T14:00"),
+        ("02:13", "02:14", "2026-11-22T02:13", "2026-11-22T02:14"),
+        ("22:30", "00:10", "2026-11-21T22:30", "2026-11-22T00:10"),
+        ("14:25", "14:35", "2026-11-22T14:25", "2026-11-22T14:35"),
+        ("14:45", "15:00", "2026-11-21T14:45", "2026-11-21T15:00"),
+        ("2026-11-20T23:30", "00:30", "2026-11-20T23:30", "2026-11-21T00:30"),
+        ("02:10", "+10m", "2026-11-22T02:10", "2026-11-22T02:20"),
+        ("+1h", "+1h", "2026-11-20T23:00", "2026-11-21T00:00"),
+        ("-10m", "-5m", "2026-11-22T14:20", "2026-11-22T14:25"),
+        ("1h ago", "30m ago", "2026-11-22T13:30", "2026-11-22T14:00"),
+        ("start", "end", FIRST, LAST),
+    ],
+)
+def test_parts_of_a_file(begin: str | None, end: str | None, from_time: str | None, to_time: str | None) -> None:
+    """Of several nights the last one is meant, and the end follows the begin."""
+    limits = parse_limits(begin, end, first=at(FIRST), last=at(LAST))
+    assert limits == tuple(None if text is None else at(text) for text in (from_time, to_time))
+
+
+@pytest.mark.parametrize(("begin", "end"), [("noon", None), (None, "25:00"), ("14:00", "25:00"), ("1d", "1h")])
+def test_what_is_no_part_of_a_file(begin: str | None, end: str | None) -> None:
+    with pytest.raises(MomentError, match="is no moment"):
+        parse_limits(begin, end, first=at(FIRST), last=at(LAST))
 
 
 def test_span() -> None:
