@@ -26,6 +26,7 @@ from tests.namespaces import Lab, popen_in, run_in
 HERE = Path(__file__).parent
 COLUMNS, ROWS = 120, 32
 WARM_UP_SECONDS = 28
+SETTLE_MS, STEP_MS = 18_000, 2_000
 
 SCENE = (
     ("tcp", "rsync", "873", "1", "180000", "0"),
@@ -38,11 +39,25 @@ SCENE = (
     ("udp", "wireguard-go", "4500", "1200"),
 )
 
-VIEWS = {"interfaces": "1", "flows": "2", "processes": "3", "sockets": "4", "protocols": "5"}
+PICTURES = {
+    "interfaces": "1",
+    "flows": "2",
+    "processes": "3",
+    "sockets": "4",
+    "protocols": "5",
+    "stations": "5,m",
+    # From the view of processes down to the packets of the connection that moves most: three keys.
+    "drill-1-flows": f"3,wait:{SETTLE_MS},enter",
+    "drill-2-connection": f"3,wait:{SETTLE_MS},enter,wait:{STEP_MS},enter",
+    "drill-3-packets": f"3,wait:{SETTLE_MS},enter,wait:{STEP_MS},enter,wait:{STEP_MS},enter",
+    "filter": "2,slash,p,o,r,t,colon,4,4,3,enter",
+    "past": f"2,wait:{SETTLE_MS},space,left,left,left,left,left",
+}
+"""By name of the file, the keys that lead to what it shows (Textual's `TEXTUAL_PRESS`)."""
 
 
 def main() -> int:
-    """Writes one PNG per view beside this file."""
+    """Writes one PNG per entry of PICTURES beside this file."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     program = Path(sys.executable).parent / "netdash"
     if chromium is None or not program.exists():
@@ -54,12 +69,12 @@ def main() -> int:
         for namespace, arguments in ((lab.b.namespace, ("serve",)), *((lab.a.namespace, one) for one in SCENE)):
             stack.enter_context(_started(namespace, arguments))
         time.sleep(2)
-        shots = [_start(program, lab, Path(folder), name, key) for name, key in VIEWS.items()]
+        shots = [_start(program, lab, Path(folder), name, keys) for name, keys in PICTURES.items()]
         with ExitStack() as terminals:
             running = [(name, terminals.enter_context(terminal)) for name, terminal in shots]
             for _, terminal in running:
                 terminal.wait_for_end()
-        for name in VIEWS:
+        for name in PICTURES:
             _to_png(chromium, Path(folder) / f"{name}.svg", HERE / f"{name}.png")
             print(HERE / f"{name}.png")
     return 0
@@ -81,10 +96,10 @@ def _add_neighbours(lab: Lab) -> None:
             route.neigh("add", dst=peer, lladdr=lab.b.mac, ifindex=lab.a.index, state=128)
 
 
-def _start(program: Path, lab: Lab, folder: Path, name: str, key: str) -> tuple[str, Terminal]:
+def _start(program: Path, lab: Lab, folder: Path, name: str, keys: str) -> tuple[str, Terminal]:
     environment = {
         "COLORTERM": "truecolor",
-        "TEXTUAL_PRESS": key,
+        "TEXTUAL_PRESS": keys,
         "TEXTUAL_SCREENSHOT": str(WARM_UP_SECONDS),
         "TEXTUAL_SCREENSHOT_LOCATION": str(folder),
         "TEXTUAL_SCREENSHOT_FILENAME": f"{name}.svg",

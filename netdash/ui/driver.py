@@ -46,6 +46,22 @@ class DashboardDriver(LinuxDriver):
         self._started.add(self)
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual leaves it without types
 
+    def _sigcont_application(self, *_: object) -> None:
+        """SIGCONT comes not only after Ctrl+Z: kill(1) stops and wakes programs too, and the kernel sends it with the
+        SIGHUP of a terminal that vanishes, when this program may be on its way out."""
+        if self in self._started and not self._app._exit and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._resume)
+
+    def _resume(self) -> None:
+        """Takes the terminal again, unless it was given back for good."""
+        suspended = self._must_signal_resume
+        if self not in self._started or self._app._exit or (self.exit_event.is_set() and not suspended):
+            return
+        if not suspended:
+            self.suspend_application_mode()
+            self._must_signal_resume = True  # so that the whole screen is drawn
+        self.resume_application_mode()
+
     def disable_input(self) -> None:
         """Ends the input thread. Textual's own way gives up at a write that fails, as all do once the terminal is gone,
         and the thread would then read end-of-file for ever and keep the process alive."""

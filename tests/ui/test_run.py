@@ -108,6 +108,39 @@ def test_suspend_and_resume(tmp_path: Path) -> None:
         assert terminal.is_restored()
 
 
+def test_stopped_and_woken_from_outside(tmp_path: Path) -> None:
+    """kill -STOP asks nobody: whatever the shell wrote meanwhile is drawn over, and one thread reads the keys."""
+    program = Program("steady", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        terminal.process.send_signal(signal.SIGSTOP)
+        wait_unread(lambda: process_state(terminal.process.pid) == "T", "stopped process")
+        terminal.screen.reset()
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_for("1 Interfaces", "eth1", "Curr:")
+        names = [path.read_text().strip() for path in Path(f"/proc/{terminal.process.pid}/task").glob("*/comm")]
+        assert names.count("textual-input") <= 1, names
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+        assert terminal.is_restored()
+
+
+def test_woken_while_it_ends(tmp_path: Path) -> None:
+    """As the kernel does to programs whose terminal vanishes: SIGCONT comes with SIGHUP, at any moment of the end."""
+    program = Program("steady", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        terminal.process.send_signal(signal.SIGHUP)
+
+        def wake() -> bool:
+            terminal.process.send_signal(signal.SIGCONT)
+            return terminal.process.poll() is not None
+
+        wait_unread(wake, "end of the program")
+        assert terminal.process.returncode == 0
+    assert program.closed
+
+
 def test_vanished_terminal_ends_the_program(tmp_path: Path) -> None:
     program = Program("steady", tmp_path)
     with program.terminal as terminal:
