@@ -7,6 +7,7 @@ braille.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -63,11 +64,11 @@ def main() -> int:
     if chromium is None or not program.exists():
         print("needs Chromium, and netdash installed beside this Python", file=sys.stderr)
         return 1
-    with Lab() as lab, tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+    with Lab() as lab, tempfile.TemporaryDirectory() as folder:
         run_in(lab.b.namespace, lambda: _add_addresses(lab))
         run_in(lab.a.namespace, lambda: _add_neighbours(lab))
         for namespace, arguments in ((lab.b.namespace, ("serve",)), *((lab.a.namespace, one) for one in SCENE)):
-            stack.enter_context(_started(namespace, arguments))
+            _start_traffic(namespace, arguments)
         time.sleep(2)
         shots = [_start(program, lab, Path(folder), name, keys) for name, keys in PICTURES.items()]
         with ExitStack() as terminals:
@@ -80,8 +81,14 @@ def main() -> int:
     return 0
 
 
-def _started(namespace: str, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    return popen_in(namespace, [sys.executable, "-m", "screenshots.traffic", *arguments])
+def _start_traffic(namespace: str, arguments: tuple[str, ...]) -> None:
+    """A process that ends with its namespace. The pictures show its command line: no path of this machine in it."""
+    popen_in(
+        namespace,
+        ["python3", "-m", "screenshots.traffic", *arguments],
+        executable=sys.executable,
+        env=os.environ | {"PYTHONPATH": str(HERE.parent)},
+    )
 
 
 def _add_addresses(lab: Lab) -> None:

@@ -106,14 +106,17 @@ def popen_in(
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
     env: Mapping[str, str] | None = None,
+    executable: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Starts a program inside `namespace`; it is killed with the namespace if it still runs then.
+
+    `executable`: the file, where `argv[0]` is another name.
 
     The child is started from a thread that has entered the namespace, so no code runs between fork and exec.
     """
     process = run_in(
         namespace,
-        lambda: subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr, env=env),
+        lambda: subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr, env=env, executable=executable),
     )
     _processes.setdefault(namespace, []).append(process)
     return process
