@@ -127,6 +127,16 @@ class PacketDelivery:
     """Why there are no packets, with the remedy; nothing follows."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPackets:
+    """Packets of a watch that a file holds."""
+
+    packets: tuple[WatchedPacket, ...]
+    """In the order of the file, at most as many as were asked for."""
+    more: bool
+    """Whether the file has further ones behind them."""
+
+
 def watch_refusal(watch: PacketWatch) -> str | None:
     """Why nobody can watch that; None if it is possible."""
     wanted = len(watch.flows) + len(watch.ports)

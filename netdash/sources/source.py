@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from netdash.errors import NetdashError
 
 if TYPE_CHECKING:
-    from netdash.model.packets import PacketDelivery, PacketWatch
+    from netdash.model.packets import PacketDelivery, PacketWatch, StoredPackets
 
     # The first paint does not wait for NumPy, which the tables are made of.
     from netdash.model.recording_status import RecordingStatus
     from netdash.model.snapshot import Snapshot
+
+
+def never() -> bool:
+    """It is not over."""
+    return False
 
 
 class SourceEndedError(NetdashError):
@@ -45,6 +50,18 @@ class SnapshotSource(Protocol):
 
     async def close(self) -> None:
         """Frees everything; the collector process is gone afterwards."""
+
+
+@runtime_checkable
+class PacketStore(Protocol):
+    """A file that holds the packets themselves that it was counted from."""
+
+    def packets_of(
+        self, watch: PacketWatch, *, from_ns: int | None = None, is_over: Callable[[], bool] = never
+    ) -> StoredPackets:
+        """The first packets of a watch, from a time on (nanoseconds since the epoch); reads the file up to them, so
+        call it in a thread. `is_over`: asked again and again; when it says True, what was found by then is returned.
+        A `pid` in the watch is not looked at: a file knows addresses only."""
 
 
 @runtime_checkable

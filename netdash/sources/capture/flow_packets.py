@@ -1,74 +1,86 @@
-"""The packets of one flow in a capture file, to be decoded one by one."""
+"""Packets in a capture file, to be decoded one by one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netdash.model.held_packets import MAX_HELD_BYTES, MAX_HELD_PACKETS
 from netdash.model.local_nets import LocalNets
-from netdash.model.packets import LINK_ETHERNET, LINK_RAW_IP, WatchedFlow, WatchedPacket
+from netdash.model.packets import (
+    LINK_ETHERNET,
+    LINK_RAW_IP,
+    PacketWatch,
+    StoredPackets,
+    WatchedFlow,
+    WatchedPacket,
+    WatchedPort,
+)
 from netdash.sources.capture.decoding import DecodedPackets, PacketDecoder
 from netdash.sources.capture.file import CaptureFile
 from netdash.sources.capture.link_layer import ETHERNET_BYTES
 from netdash.sources.capture.records import RecordBatch
+from netdash.sources.source import never
 
-MAX_PACKETS: Final = 10_000
 MAX_PACKET_BYTES: Final = 65_535
 """Bytes kept of one packet."""
 
 
-@dataclass(frozen=True, slots=True)
-class FlowPackets:
-    """What was found."""
-
-    packets: tuple[WatchedPacket, ...]
-    """In the order of the file, at most as many as were asked for."""
-    more: bool
-    """Whether the file has further ones."""
-
-
 def packets_of(
     file: CaptureFile,
-    flow: WatchedFlow,
-    limit: int = 1000,
+    watch: PacketWatch,
+    limit: int = MAX_HELD_PACKETS,
     *,
     local_nets: LocalNets | None = None,
     from_ns: int | None = None,
     to_ns: int | None = None,
-) -> FlowPackets:
-    """The first `limit` packets of a flow, both directions, reading from the file's beginning.
+    is_over: Callable[[], bool] = never,
+) -> StoredPackets:
+    """The first `limit` packets of a watch, within MAX_HELD_BYTES, reading from the file's beginning. See PacketStore.
 
-    `from_ns`, `to_ns`: only packets of that time, nanoseconds since the epoch. `local_nets`: as for the counting, so
-    that sent and received are the same. Takes as long as counting up to the last packet that is returned: call it in a
-    thread.
+    `local_nets`: as for the counting, so that sent and received are the same. Takes as long as counting up to the last
+    packet that is returned.
     """
-    limit = min(limit, MAX_PACKETS)
     state = file.begin()
     decoder = PacketDecoder(state, local_nets or LocalNets())
     found: list[WatchedPacket] = []
+    kept_bytes = 0
     for records in file.batches(state):
-        if to_ns is not None and int(records.time_ns.min()) > to_ns:
+        if is_over() or (to_ns is not None and int(records.time_ns.min()) > to_ns):
             break
         decoded = decoder.decode(records)
-        matching = _matches(decoded.packets.keys, flow)
+        matching = _matches(decoded.packets.keys, watch)
         times = decoded.packets.values["last_ns"].astype(np.int64)
         if from_ns is not None:
             matching &= times >= from_ns
         if to_ns is not None:
             matching &= times <= to_ns
-        rows = np.flatnonzero(matching)
-        room = limit - len(found)
-        found += [_packet(records, decoded, row) for row in rows[:room].tolist()]
-        if len(rows) > room:
-            return FlowPackets(tuple(found), more=True)
-    return FlowPackets(tuple(found), more=False)
+        if watch.ifindex:
+            matching &= decoded.batch.ifindex == watch.ifindex
+        for row in np.flatnonzero(matching).tolist():
+            packet = _packet(records, decoded, row)
+            kept_bytes += len(packet.data)
+            if len(found) == limit or kept_bytes > MAX_HELD_BYTES:
+                return StoredPackets(tuple(found), more=True)
+            found.append(packet)
+    return StoredPackets(tuple(found), more=False)
 
 
-def _matches(keys: NDArray[np.void], flow: WatchedFlow) -> NDArray[np.bool_]:
+def _matches(keys: NDArray[np.void], watch: PacketWatch) -> NDArray[np.bool_]:
+    if watch.everything:
+        return np.ones(len(keys), np.bool_)
     wanted = np.zeros(len(keys), np.bool_)
+    for flow in watch.flows:
+        _match_flow(keys, flow, wanted)
+    for port in watch.ports:
+        wanted |= _match_port(keys, port)
+    return wanted
+
+
+def _match_flow(keys: NDArray[np.void], flow: WatchedFlow, wanted: NDArray[np.bool_]) -> None:
     of_protocol = (keys["protocol"] == flow.protocol) & (keys["ethertype"] == flow.ethertype)
     for from_local, source_port, destination_port in flow.header_ports():
         source, destination = (flow.local, flow.remote) if from_local else (flow.remote, flow.local)
@@ -79,7 +91,12 @@ def _matches(keys: NDArray[np.void], flow: WatchedFlow) -> NDArray[np.bool_]:
         same = (ends["source"] == np.frombuffer(source, np.uint8)).all(axis=1)
         same &= (ends["destination"] == np.frombuffer(destination, np.uint8)).all(axis=1)
         wanted[rows[same]] = True
-    return wanted
+
+
+def _match_port(keys: NDArray[np.void], port: WatchedPort) -> NDArray[np.bool_]:
+    either = (keys["source_port"] == port.port) | (keys["destination_port"] == port.port)
+    of_port: NDArray[np.bool_] = either & (keys["protocol"] == port.protocol)
+    return of_port
 
 
 def _packet(records: RecordBatch, decoded: DecodedPackets, row: int) -> WatchedPacket:

@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -15,12 +16,13 @@ from netdash.errors import NetdashError
 from netdash.model.codec import DecodeError, decode_snapshot, encode_snapshot
 from netdash.model.headline import headline_rate
 from netdash.model.merge import merge
-from netdash.model.packets import WatchedFlow
+from netdash.model.packets import PacketWatch, StoredPackets
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.sources.capture.counting import CapturePass
 from netdash.sources.capture.file import CaptureFile
-from netdash.sources.capture.flow_packets import FlowPackets, packets_of
+from netdash.sources.capture.flow_packets import packets_of
+from netdash.sources.source import never
 
 MAX_BYTES: Final = 1 << 30
 MAX_SNAPSHOTS: Final = 131_072
@@ -112,11 +114,19 @@ class CaptureStore:
         return 1.0 if self.complete else self._pass.state.position / max(1, self._source.size_bytes)
 
     def packets_of(
-        self, flow: WatchedFlow, limit: int = 1000, *, from_ns: int | None = None, to_ns: int | None = None
-    ) -> FlowPackets:
-        """The first packets of a flow in the file, or in a part of its time. See `flow_packets.packets_of`."""
-        local_nets = self._pass.options.local_nets
-        return packets_of(self._source, flow, limit, local_nets=local_nets, from_ns=from_ns, to_ns=to_ns)
+        self, watch: PacketWatch, *, from_ns: int | None = None, is_over: Callable[[], bool] = never
+    ) -> StoredPackets:
+        """As PacketStore."""
+        options = self._pass.options
+        begin_ns = options.from_ns if from_ns is None else from_ns
+        return packets_of(
+            self._source,
+            watch,
+            local_nets=options.local_nets,
+            from_ns=begin_ns,
+            to_ns=options.to_ns,
+            is_over=is_over,
+        )
 
     def _fill(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,12 +48,15 @@ def packet_choice(state: DashboardState) -> PacketChoice:
         return _of_connection(state, scope.connection)
     ifindex = scope.interface.index if scope.interface else 0
     if state.row_filter is not None or scope.narrowings:
-        return _of_filter(state, ifindex)
+        return _of_flows(state, ifindex, _words_of_matches(state))
     where = _where(scope)
     if scope.process is not None:
         process = scope.process
         owner = note_of(process.pid, state.histories.processes.known)
         words = f"of {process.name} ({process.pid}){where}"
+        if not state.packet_feed.live:
+            # A file knows addresses only.
+            return replace(_of_flows(state, ifindex, words), owner=owner)
         return PacketChoice(PacketWatch(pid=process.pid, ifindex=ifindex), words, owner=owner)
     return PacketChoice(PacketWatch(everything=True, ifindex=ifindex), f"all{where or ' on all interfaces'}")
 
@@ -87,8 +90,17 @@ def _connection_words(connection: ConnectionScope) -> str:
     return f"{protocol_name(connection.protocol)} {local} ↔ {connection.name}"
 
 
-def _of_filter(state: DashboardState, ifindex: int) -> PacketChoice:
-    """Of the flows that match, the largest of the last 40 s first. Slow with many flows: for a thread."""
+def _words_of_matches(state: DashboardState) -> str:
+    scope = state.scope
+    texts = [narrowing.words for narrowing in scope.narrowings]
+    text = " ".join([*texts, state.row_filter.text] if state.row_filter else texts)
+    of = f" of {scope.process.name} ({scope.process.pid})" if scope.process else ""
+    return f"of flows that match {text}{of}{_where(scope)}"
+
+
+def _of_flows(state: DashboardState, ifindex: int, words: str) -> PacketChoice:
+    """Of the flows of the scope that match the filter, the largest of the last 40 s first. With many flows, for a
+    thread."""
     table, scope, match = state.histories.flows.table, state.scope, flow_match(state)
     within = np.ones(len(table), np.bool_)
     in_scope = flows_in_scope(state)
@@ -102,14 +114,10 @@ def _of_filter(state: DashboardState, ifindex: int) -> PacketChoice:
     order = rows[np.lexsort((-table.totals[:, rows].sum(axis=0), silent))]
     found = dict.fromkeys(flow for row in order.tolist() if (flow := watched_flow(table.flows[row])) is not None)
     flows = tuple(sorted(tuple(found)[:MAX_WATCHED_FLOWS], key=_flow_key))
-    texts = [narrowing.words for narrowing in scope.narrowings]
-    text = " ".join([*texts, state.row_filter.text] if state.row_filter else texts)
-    of = f" of {scope.process.name} ({scope.process.pid})" if scope.process else ""
-    words = f"of flows that match {text}{of}{_where(scope)}"
     if not flows:
-        return PacketChoice(None, words, "no flow matches now; what matches later is watched then")
+        return PacketChoice(None, words, "there is no such flow at this moment")
     more = len(found) - len(flows)
-    note = f"{len(found)} flows match: the {len(flows)} largest are watched" if more else ""
+    note = f"{len(found)} flows: of the {len(flows)} largest" if more else ""
     return PacketChoice(PacketWatch(flows=flows, ifindex=ifindex), words, note=note)
 
 

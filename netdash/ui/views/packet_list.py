@@ -64,6 +64,7 @@ class PacketList(LineTable):
         self._decoding = False
         self._changed = False
         self._next_draw = 0.0
+        self._growing = True
         self._holding = False
         self._held_key: Hashable | None = None
         self.failure = ""
@@ -77,7 +78,7 @@ class PacketList(LineTable):
     @property
     def follows(self) -> bool:
         """Whether the newest packet is to be seen."""
-        return not self._holding and self.cursor_index >= len(self.model) - 1
+        return self._growing and not self._holding and self.cursor_index >= len(self.model) - 1
 
     def hold(self) -> None:
         """The row under the cursor is looked at: the list does not follow the newest until `release`."""
@@ -100,8 +101,10 @@ class PacketList(LineTable):
         super().on_resize()
         self.draw()
 
-    def begin(self, held: HeldPackets, *, one_connection: bool) -> None:
-        """Shows other packets from now on. `one_connection`: all have the same two ends."""
+    def begin(self, held: HeldPackets, *, one_connection: bool, growing: bool) -> None:
+        """Shows other packets from now on. `one_connection`: all have the same two ends; `growing`: they come as they
+        pass, so that the newest is to be followed."""
+        self._growing = growing
         self._held, self._span = held, held.span()
         self._one_connection = one_connection
         self._summaries, self._asked = {}, set()

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
-from netdash.errors import NetdashError
 from netdash.model.held_packets import MAX_HELD_PACKETS, HeldPackets
 from netdash.model.packet_ends import packet_ends
 from netdash.model.packets import MAX_PACKETS_A_SECOND, PacketDelivery, WatchedPacket
 from netdash.packets.decode import Decoder
-from netdash.packets.pcapng import write_pcapng
-from netdash.ui.file_prompt import ChosenFile, FilePrompt
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone
 from netdash.ui.view import View
 from netdash.ui.views.packet_choice import PacketChoice, packet_choice
 from netdash.ui.views.packet_detail import PacketDetail
+from netdash.ui.views.packet_file import ask_and_write
 from netdash.ui.views.packet_list import PacketList
 from netdash.ui.views.packet_owners import PacketOwners
 from netdash.ui.widgets.line_table import LineTable
@@ -74,6 +70,8 @@ class PacketsView(View):
         self._choice: PacketChoice | None = None
         self._held = HeldPackets()
         self._skipped = 0
+        self._pointed: int | None = None
+        """The packet that the cursor was put on because of its time."""
         self._said = ""
         """What the source says is less than was asked for, or why there is nothing."""
         self._refused = False
@@ -131,29 +129,42 @@ class PacketsView(View):
         self._show_lines()
 
     def _take_choice(self, choice: PacketChoice) -> None:
-        before, self._choice = self._choice, choice
-        if before is None or before.words != choice.words:
-            self._clear()
-        if before is None or (before.words, before.watch) != (choice.words, choice.watch):
-            self.run_worker(self._watch(choice), exclusive=True, group="packet-watch")
-        else:
-            self._choice = before  # the one that deliveries come for
+        before, feed = self._choice, self.state.packet_feed
+        is_other = before is None or before.words != choice.words
+        has_other_flows = before is not None and before.watch != choice.watch and feed.live
+        is_elsewhere = not feed.holds(self._moment_ns())
+        if is_other or has_other_flows or is_elsewhere:
+            self._choice = choice  # deliveries come for this one
+            if is_other or is_elsewhere:
+                self._clear()
+            self.run_worker(self._watch(choice, self._moment_ns()), exclusive=True, group="packet-watch")
+        self._point_at_moment()
         self._show_lines()
+
+    def _moment_ns(self) -> int:
+        """The begin of the interval that is shown."""
+        snapshot = self.state.snapshot
+        return 0 if snapshot is None else int((snapshot.time - snapshot.interval) * 1e9)
 
     def _clear(self) -> None:
         self._held = HeldPackets()
         self._skipped = 0
         self._said = ""
         choice = self._choice
-        self._list.begin(self._held, one_connection=choice is not None and choice.one_connection)
+        self._pointed = None
+        self._list.begin(
+            self._held,
+            one_connection=choice is not None and choice.one_connection,
+            growing=self.state.packet_feed.live,
+        )
 
-    async def _watch(self, choice: PacketChoice) -> None:
+    async def _watch(self, choice: PacketChoice, moment_ns: int) -> None:
         """Runs beside the screen and touches no widget."""
         if choice.watch is None:
             await self.state.packet_feed.end()
             self.post_message(self.Delivered(choice, PacketDelivery(0, note=choice.reason)))
             return
-        async for delivery in self.state.packet_feed.deliveries(choice.watch):
+        async for delivery in self.state.packet_feed.deliveries(choice.watch, moment_ns):
             self.post_message(self.Delivered(choice, delivery))
 
     @on(Delivered)
@@ -163,21 +174,37 @@ class PacketsView(View):
         delivery = message.delivery
         self._said = delivery.refused or delivery.note or message.choice.note
         self._skipped += delivery.skipped
-        packets = self._without_own_session(delivery.packets)
-        if self.state.paused and self.state.packet_feed.live:
+        packets = self._wanted(delivery.packets)
+        if not self.state.packet_feed.live:
+            self._held.add(packets, make_room=False)
+        elif self.state.paused:
             self._held.miss(len(packets))
         else:
             # What somebody reads does not go away: then the new ones stay out of a full list.
             self._held.add(packets, make_room=self._list.follows)
         self._list.mark_changed()
 
-    def _without_own_session(self, packets: Sequence[WatchedPacket]) -> Sequence[WatchedPacket]:
-        """Without those of the SSH connection that is hidden: drawing them would make the next."""
+    def _wanted(self, packets: Sequence[WatchedPacket]) -> Sequence[WatchedPacket]:
+        """Without those of interfaces that are not looked at, and of the SSH connection that is hidden: drawing them
+        would make the next."""
         session = self.state.hidden_session
+        if self.state.options.interfaces.patterns:
+            names = self._interface_names()
+            packets = [packet for packet in packets if packet.ifindex in names]
         if session is None:
             return packets
         ends = map(packet_ends, packets)
         return [packet for packet, its in zip(packets, ends, strict=True) if its is None or not session.carries(its)]
+
+    def _point_at_moment(self) -> None:
+        """Of packets out of a file: the cursor on the first of the moment that is shown, until the user moves it."""
+        packets, span = self._list, self._list.span
+        moved = self._pointed is not None and packets.cursor_key != self._pointed
+        if self.state.packet_feed.live or moved or self._opened or not len(span):
+            return
+        place = bisect_left(span.all(), self._moment_ns(), key=lambda packet: packet.time_ns)
+        self._pointed = span.numbers[min(place, len(span) - 1)]
+        packets.select(self._pointed)
 
     @on(LineTable.Highlighted, "#packet-list")
     def _on_highlighted(self) -> None:
@@ -235,41 +262,22 @@ class PacketsView(View):
 
     def action_write(self) -> None:
         """Asks for a name and writes what is held."""
-        packets = self._held.span().all()
-        if not packets:
-            self.post_message(self.Notice("no packet to write"))
-            return
-        name = time.strftime("netdash-%Y%m%d-%H%M%S.pcapng")
-        prompt = FilePrompt(f"{len(packets):,} packets", name)
-        self.app.push_screen(prompt, partial(self._write_to, packets))
-
-    def _write_to(self, packets: Sequence[WatchedPacket], chosen: ChosenFile | None) -> None:
-        if chosen is None:
-            return
-        self.post_message(self.Notice(f"writing {len(packets):,} packets to {chosen.path}"))
         owners = PacketOwners.of(self.state, self._choice.owner if self._choice else None)
-        names = self._interface_names()
-        write = partial(write_pcapng, chosen.path, packets, names, owners, replace=chosen.replace)
-        self.run_worker(self._write(write, chosen.path), group="packet-file")
-
-    async def _write(self, write: Callable[[], int], path: Path) -> None:
-        """Runs beside the screen and touches no widget."""
-        try:
-            count = await asyncio.to_thread(write)
-        except NetdashError as error:
-            self.post_message(self.Notice(str(error)))
-        else:
-            self.post_message(self.Notice(f"{count:,} packets written to {path}"))
+        ask_and_write(self, self._held.span().all(), self._interface_names(), owners)
 
     def _close(self) -> None:
         self.remove_class("-opened")
         self._list.release()
 
     @on(PacketList.Drawn)
+    def _on_drawn(self) -> None:
+        self._point_at_moment()
+        self._show_lines()
+
     def _show_lines(self) -> None:
         """The lines above the list."""
         said = self._list.failure or self._said
-        self._list.describe(self._interfaces(), said or "no packet yet")
+        self._list.describe(self._interfaces(), said or ("no packet yet" if self.state.packet_feed.live else ""))
         left: list[Part] = [" packets ", (self._choice.words if self._choice else "", Tone.ACCENT)]
         self.query_one("#packet-choice", TextLine).show(left, [(f" {said} ", Tone.WARN)] if len(self._held) else [])
         self._show_counts()
@@ -296,4 +304,5 @@ class PacketsView(View):
             parts.append((f"  {held.missed:,} not taken{' in a pause or a full list' if wide else ''}", Tone.WARN))
         looked_at = "Esc: newest" if self._opened else "End: newest"
         right = "paused " if self.state.paused else "newest " if self._list.follows else f"{looked_at} "
+        right = right if self.state.packet_feed.live else ""
         self.query_one("#packet-counts", TextLine).show(parts, [(right, Tone.DIM)])

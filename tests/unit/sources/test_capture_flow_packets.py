@@ -1,4 +1,4 @@
-"""The packets of one flow, taken out of a capture file for a closer look."""
+"""Packets of a watch, taken out of a capture file for a closer look."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from netdash.model.local_nets import LocalNets
-from netdash.model.packets import LINK_ETHERNET, LINK_RAW_IP, watched_flow
+from netdash.model.packets import LINK_ETHERNET, LINK_RAW_IP, PacketWatch, WatchedPort, watched_flow
 from netdash.sources.capture.counting import CaptureOptions
 from netdash.sources.capture.file import CaptureFile
 from netdash.sources.capture.flow_packets import packets_of
@@ -36,17 +36,18 @@ def test_both_directions_with_time_and_bytes(tmp_path: Path) -> None:
     flow = next(row for row in all_flows(read_all(path)) if row["local_port"] == CLIENT[1])
     watched = watched_flow(flow)
     assert watched is not None
+    watch = PacketWatch(flows=(watched,))
     with opened(path) as file:
-        found = packets_of(file, watched)
+        found = packets_of(file, watch)
         assert [packet.data for packet in found.packets] == [there, back, there]
         assert [packet.time_ns - START_SECONDS * 10**9 for packet in found.packets] == [0, 10**9, 2 * 10**9]
         assert [packet.outgoing for packet in found.packets] == [True, False, True]
         assert {packet.link for packet in found.packets} == {LINK_ETHERNET}
         assert not found.more
-        part = packets_of(file, watched, 1, from_ns=(START_SECONDS + 1) * 10**9)
+        part = packets_of(file, watch, 1, from_ns=(START_SECONDS + 1) * 10**9)
         assert [packet.data for packet in part.packets] == [back]
         assert part.more
-        turned = packets_of(file, watched, local_nets=LocalNets.parse(("198.51.100.0/24",)))
+        turned = packets_of(file, watch, local_nets=LocalNets.parse(("198.51.100.0/24",)))
         assert [packet.outgoing for packet in turned.packets] == [False, True, False]
 
 
@@ -60,8 +61,9 @@ def test_an_echo_and_its_answer(tmp_path: Path) -> None:
     flow = next(row for row in all_flows(read_all(path, CaptureOptions())) if row["local_port"] == 77)
     watched = watched_flow(flow)
     assert watched is not None
+    watch = PacketWatch(flows=(watched,))
     with opened(path) as file:
-        assert [packet.data for packet in packets_of(file, watched).packets] == [request, reply]
+        assert [packet.data for packet in packets_of(file, watch).packets] == [request, reply]
 
 
 def test_headers_that_were_never_on_the_wire_are_left_out(tmp_path: Path) -> None:
@@ -70,6 +72,36 @@ def test_headers_that_were_never_on_the_wire_are_left_out(tmp_path: Path) -> Non
     path = write(tmp_path, [(0, cooked)], link_type=113)
     watched = watched_flow(all_flows(read_all(path))[0])
     assert watched is not None
+    watch = PacketWatch(flows=(watched,))
     with opened(path) as file:
-        (found,) = packets_of(file, watched).packets
+        (found,) = packets_of(file, watch).packets
     assert (found.data, found.length, found.link, found.outgoing) == (packet, len(packet), LINK_RAW_IP, True)
+
+
+def test_of_several_flows_of_a_port_of_an_interface_and_all(tmp_path: Path) -> None:
+    there, back = frame(*CLIENT, *SERVER, size=100), frame(*SERVER, *CLIENT, size=1000)
+    others = frame(*OTHER, *SERVER)
+    path = write(tmp_path, [(0, there), (0.5, others), (1, back)])
+    flows = tuple(flow for row in all_flows(read_all(path)) if (flow := watched_flow(row)) is not None)
+
+    def data_of(watch: PacketWatch, limit: int = 10) -> list[bytes]:
+        return [packet.data for packet in packets_of(file, watch, limit).packets]
+
+    with opened(path) as file:
+        assert data_of(PacketWatch(flows=flows)) == [there, others, back]
+        assert data_of(PacketWatch(ports=(WatchedPort(6, OTHER[1]),))) == [others]
+        assert data_of(PacketWatch(ports=(WatchedPort(17, OTHER[1]),))) == []
+        assert data_of(PacketWatch(everything=True, ifindex=1)) == [there, others, back]
+        assert data_of(PacketWatch(everything=True, ifindex=2)) == []
+        assert data_of(PacketWatch(everything=True), 2) == [there, others]
+
+
+def test_bytes_are_bounded_and_a_reader_may_give_up(tmp_path: Path) -> None:
+    large = frame(*CLIENT, *SERVER, size=60_000)
+    path = write(tmp_path, [(number / 1000, large) for number in range(400)])
+    everything = PacketWatch(everything=True)
+    with opened(path) as file:
+        found = packets_of(file, everything)
+        assert found.more
+        assert len(found.packets) == (16 << 20) // 60_000
+        assert packets_of(file, everything, is_over=lambda: True).packets == ()
