@@ -8,8 +8,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from ipaddress import ip_interface
 from typing import Final
 
 import numpy as np
@@ -17,7 +15,10 @@ import psutil
 from numpy.typing import NDArray
 
 from netdash.collector.accounting import AccountingTable
+from netdash.collector.addresses import interfaces_of_addresses, local_addresses
+from netdash.collector.counters import counter_differences, gauges_of
 from netdash.collector.flows import CountedFlows, join_directions
+from netdash.collector.health import HealthTable
 from netdash.collector.interfaces import InterfaceTable
 from netdash.collector.layers import Layers, open_layers
 from netdash.collector.moves import Moves
@@ -33,7 +34,7 @@ from netdash.kernel.links import LinkTable
 from netdash.kernel.namespaces import current_namespace_inode
 from netdash.kernel.net_dev import DeviceCounters, NetDevReader, parse_net_dev
 from netdash.kernel.procfs import read_parents, read_process, user_name
-from netdash.kernel.protocol_counters import is_gauge, read_protocol_counters
+from netdash.kernel.protocol_counters import read_protocol_counters
 from netdash.kernel.raw_flow import RawCounts
 from netdash.kernel.sock_diag import SOCKET_ROW as KERNEL_SOCKET_ROW
 from netdash.kernel.sock_diag import SocketReader
@@ -41,17 +42,10 @@ from netdash.kernel.socket_events import SocketDestroyEvents, subtract_seen_fins
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.snapshot import Accounting, Health, Interface, Mode, Snapshot
-from netdash.model.tables import FLOW_OVERFLOW, STATION_ROW, UNKNOWN, empty, join, take
+from netdash.model.tables import STATION_ROW, UNKNOWN, empty, join, take
 
 _EVENT_PAUSE_SECONDS: Final = 0.1
 """Destroy events are read in bursts: one wake-up an event would cost more than all else on a busy server."""
-
-_TIMELY_NOTES: Final = 8
-_NOTE_SECONDS: Final = 60.0
-
-
-_ALWAYS_SHOWN: Final = frozenset({"Ip", "Icmp", "Tcp", "Udp", "Ip6", "Icmp6", "Udp6", "Softnet"})
-"""Counter groups whose zeros are told; of the hundreds of extended ones only those that moved are."""
 
 
 @dataclass(slots=True)
@@ -82,8 +76,7 @@ class Collector:
     last: _Instant | None = None
     last_dump: NDArray[np.void] = field(default_factory=lambda: empty(KERNEL_SOCKET_ROW))
     closed: list[NDArray[np.void]] = field(default_factory=list)
-    recent: list[tuple[float, str]] = field(default_factory=list)
-    """Monotonic seconds and text of notes that fade."""
+    health_table: HealthTable = field(default_factory=HealthTable)
 
     @classmethod
     async def open(
@@ -171,14 +164,18 @@ class Collector:
         every = take(every, np.argsort(every["pid"] == UNKNOWN, kind="stable"))
         chosen = np.array(sorted(names), np.uint32)
         if raw is None:
-            flows = flows_of_sockets(every, *self._addresses())
+            flows = flows_of_sockets(every, *interfaces_of_addresses(self.links.links.values()))
             flows = take(flows, np.isin(flows["ifindex"], chosen))
             counted = None
         else:
             counted = _only(join_directions(raw), chosen)
             flows = counted.rows
         by_process = self.owner_table.assign(
-            flows, every, self._local_addresses(), instant.monotonic_ns, moves.evidence if moves is not None else None
+            flows,
+            every,
+            local_addresses(self.links.links.values()),
+            instant.monotonic_ns,
+            moves.evidence if moves is not None else None,
         )
         baseline = self.last is None
         snapshot = Snapshot(
@@ -204,8 +201,8 @@ class Collector:
             sockets=sockets,
             protocols={} if baseline or raw is None else interface_protocols(raw, names),
             stations=empty(STATION_ROW) if baseline or raw is None else station_rows(raw, ethernet_indices(interfaces)),
-            counters=_differences(self.last.protocol_counters if self.last else {}, instant.protocol_counters),
-            gauges={name: value for name, value in instant.protocol_counters.items() if is_gauge(name)},
+            counters=counter_differences(self.last.protocol_counters if self.last else {}, instant.protocol_counters),
+            gauges=gauges_of(instant.protocol_counters),
         )
         self.last = instant
         return snapshot
@@ -226,20 +223,6 @@ class Collector:
         own = self.net_namespace
         return dict.fromkeys(set(sockets["pid"].tolist()), own) | (moves.namespaces if moves is not None else {})
 
-    def _addresses(self) -> tuple[dict[str, int], int]:
-        """Address -> ifindex, and the ifindex of the loopback device."""
-        links = self.links.links.values()
-        addresses = {a.partition("/")[0]: link.index for link in links for a in link.addresses}
-        return addresses, next((link.index for link in links if link.kind == "loopback"), 0)
-
-    def _local_addresses(self) -> frozenset[str]:
-        """This host's addresses and the broadcast addresses of its networks."""
-        addresses: set[str] = set()
-        for link in self.links.links.values():
-            for text in link.addresses:
-                addresses.update(_with_broadcast(text))
-        return frozenset(addresses)
-
     def _accounting(self, interfaces: tuple[Interface, ...], counted: CountedFlows) -> dict[str, Accounting]:
         if self.capture is not None:
             # The interfaces' counters are of all packets: what they say is no measure of the filtered ones.
@@ -247,23 +230,17 @@ class Collector:
         return self.accounting_table.update(interfaces, counted)
 
     def _health(self, raw: RawCounts | None, flows: NDArray[np.void]) -> Health:
-        now = time.monotonic()
+        table, traffic = self.health_table, self.layers.traffic
         for change in self.links.take_changes():
             if change.kind == "gone" and self.interface_table.selection.matches(change.link.name):
-                moment = time.strftime("%H:%M:%S")
-                self.recent.append((now, f"interface {sanitize(change.link.name, 32)} vanished at {moment}"))
+                table.interface_vanished(change.link.name)
         if self.events is not None and self.events.overflowed:
             self.events.overflowed = False
-            self.recent.append((now, "more connections closed at once than the kernel could report: totals miss some"))
-        if self.layers.traffic is not None and (note := self.layers.traffic.note()) is not None:
-            self.recent.append((now, note))
-        self.recent = [(t, text) for t, text in self.recent if now - t < _NOTE_SECONDS][-_TIMELY_NOTES:]
-        overflow = int(((flows["flags"] & FLOW_OVERFLOW) != 0).sum())
-        filtered = () if self.capture is None else (_filtered(self.capture),)
-        notes = [*filtered, *self.layers.notes, *(text for _, text in self.recent)]
-        if overflow:
-            notes.append("the flow table is full: some flows share one row (see --max-flows)")
-        return Health(raw.lost_packets if raw is not None else 0, overflow, tuple(notes))
+            table.note("more connections closed at once than the kernel could report: totals miss some")
+        if traffic is not None and (note := traffic.note()) is not None:
+            table.note(note)
+        lost_packets = raw.lost_packets if raw is not None else 0
+        return table.health(lost_packets, flows, self.layers.notes, self.capture)
 
     def _watch_events(self) -> None:
         if self.events is not None:
@@ -285,20 +262,6 @@ class Collector:
             rows = self.events.read()
             if len(rows):
                 self.closed.append(rows)
-
-
-@lru_cache(maxsize=4096)
-def _with_broadcast(text: str) -> tuple[str, ...]:
-    """An address with its prefix length -> the address and, for IPv4, its network's broadcast address."""
-    interface = ip_interface(text)
-    if interface.version == 4:
-        return str(interface.ip), str(interface.network.broadcast_address)
-    return (str(interface.ip),)
-
-
-def _filtered(capture: CaptureFilter) -> str:
-    expression = sanitize(capture.expression, 100)
-    return f"filtered: only packets that match '{expression}' are counted; interface counters are of all packets"
 
 
 def _check_selection(selection: InterfaceSelection, links: LinkTable) -> None:
@@ -338,17 +301,3 @@ def _only(counted: CountedFlows, chosen: NDArray[np.uint32]) -> CountedFlows:
         counted.rx_skb_packets[keep],
         counted.tx_skb_packets[keep],
     )
-
-
-def _differences(old: dict[str, int], new: dict[str, int]) -> dict[str, int]:
-    """Of the counters in both; one that fell began anew and is left out, and so are the extended ones that rest."""
-    return {
-        name: value - old[name]
-        for name, value in new.items()
-        if value >= old.get(name, value + 1) and (value != old[name] or _is_always_shown(name)) and not is_gauge(name)
-    }
-
-
-@lru_cache(maxsize=4096)
-def _is_always_shown(name: str) -> bool:
-    return name.partition(".")[0] in _ALWAYS_SHOWN
