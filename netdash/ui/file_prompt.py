@@ -36,6 +36,7 @@ class FilePrompt(ModalScreen[ChosenFile | None]):
     DEFAULT_CSS = """
     FilePrompt { align: left bottom; background: transparent; }
     FilePrompt Input { border: none; height: 1; width: 100%; padding: 0 1; }
+    FilePrompt Input:focus { border: none; }
     FilePrompt TextLine { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = list(bindings(_KEYS))

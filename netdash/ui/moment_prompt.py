@@ -25,6 +25,7 @@ class MomentPrompt(ModalScreen[float | None]):
     DEFAULT_CSS = """
     MomentPrompt { align: left bottom; background: transparent; }
     MomentPrompt Input { border: none; height: 1; width: 100%; padding: 0 1; }
+    MomentPrompt Input:focus { border: none; }
     MomentPrompt TextLine { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = list(bindings(_KEYS))
