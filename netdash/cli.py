@@ -127,18 +127,22 @@ def _run_file(path: str, arguments: Sequence[str] | None, options: Options, outp
         opened.file.close()  # before SQLite opens it: closing any descriptor drops the locks on a file
         return _run_recording(path, arguments, options, output)
     _become_ordinary()
-    from netdash.sources.capture.source import capture_source
-
     if output == "dashboard":
         return _play_capture(opened, arguments)
     from netdash.sinks.headless import run_output
+    from netdash.sinks.progress import progress_line
+    from netdash.sources.capture.file import CaptureFile
+    from netdash.sources.capture.source import CaptureSource, capture_options
 
-    source = capture_source(opened, options)
+    file = CaptureFile(opened)
+    with progress_line(file.span_progress):
+        source = CaptureSource(file, capture_options(file, options))
     return run_output(source, options, output, source.progress)
 
 
 def _play_capture(opened: OpenedFile, arguments: Sequence[str] | None) -> int:
     """Plays a capture file in the dashboard by its own clock; it is counted in the background meanwhile."""
+    from netdash.sinks.progress import progress_line
     from netdash.sources.capture.counting import CapturePass
     from netdash.sources.capture.file import CaptureFile
     from netdash.sources.capture.source import capture_options
@@ -147,9 +151,12 @@ def _play_capture(opened: OpenedFile, arguments: Sequence[str] | None) -> int:
 
     options, _ = parse_arguments(arguments, load_settings(settings_path()))
     file = CaptureFile(opened)
-    store = CaptureStore(CapturePass(file, capture_options(file, options)), file)
+    with progress_line(file.span_progress):
+        counting = CapturePass(file, capture_options(file, options))
+    store = CaptureStore(counting, file)
     try:
-        store.start()
+        with progress_line(store.progress):
+            store.start()
         return run_playback(store, options)
     finally:
         store.close()
@@ -157,11 +164,13 @@ def _play_capture(opened: OpenedFile, arguments: Sequence[str] | None) -> int:
 
 def _run_recording(path: str, arguments: Sequence[str] | None, options: Options, output: Output) -> int:
     from netdash.recording.reader import RecordingStore
+    from netdash.sinks.progress import progress_line
     from netdash.sources.recording import recording_source
 
     store = RecordingStore(path)
     _become_ordinary()
-    recording = recording_source(store, options)
+    with progress_line(store.progress):
+        recording = recording_source(store, options)
     if output == "dashboard":
         from netdash.ui.run import run_playback
 

@@ -22,6 +22,18 @@ _PATH_LIMIT: Final = 200
 _BUSY_SECONDS: Final = 10.0
 _WAL_BYTES: Final = 16 << 20
 _MAX_BLOB_BYTES: Final = 1 << 29
+_NOT_DAMAGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_FULL,
+    }
+)
 _WORDS_OF_DAMAGE: Final = ("malformed", "not a database", "no such table", "no such column")
 """In SQLite's messages; tables are missing where their description is lost."""
 
@@ -90,7 +102,7 @@ def open_for_reading(path: str) -> ReadingConnection:
         try:
             return _open_checked(path, damage=None)
         except (sqlite3.DatabaseError, UnicodeError) as error:
-            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+            if not is_damage(error):
                 raise
             # Of a file that is cut, SQLite reads nothing unless it is told to take it as it is.
             return _open_checked(path, damage=reason(error))
@@ -134,10 +146,11 @@ def _check_version_of_damaged(connection: sqlite3.Connection, path: str, damage:
         raise RecordingError(f"cannot read {shown(path)}: {damage}") from error
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
+    """Whether the file is at fault, and not the moment or the system."""
     # Text that is no UTF-8 is told without a code.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return code & 0xFF not in _NOT_DAMAGE
 
 
 def check_version(connection: sqlite3.Connection, path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,22 +18,11 @@ from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.recording.database import RecordingError, has_log, open_for_reading, reason, shown
 from netdash.recording.frames import FrameReader, Layout
 from netdash.recording.layout import parse_layout
+from netdash.recording.moment_list import MOMENT, moments_after
 from netdash.recording.planes import DamagedError
 
 _MAX_GROUP: Final = 10_000
 """Moments that may depend on one key frame; writers make 60."""
-
-_MOMENT: Final = np.dtype(
-    [("id", "<i8"), ("time", "<f8"), ("monotonic_ns", "<i8"), ("interval", "<f8"), ("rate", "<f8")]
-)
-_LATEST: Final = 253_402_300_799.0
-"""9999-12-31T23:59:59Z."""
-_BATCH: Final = 8192
-_FIRST_STEP: Final = 32
-_LAST_NUMBER: Final = 1 << 62
-_MOMENTS_AFTER: Final = (
-    "SELECT id, time, monotonic_ns, interval, rx_bytes, tx_bytes FROM moment WHERE id > ? ORDER BY id"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +56,9 @@ class RecordingStore:
         self.path = path
         self._with_log = has_log(path)
         self._connection = open_for_reading(path)
-        self._moments = np.zeros(0, _MOMENT)
+        self._moments = np.zeros(0, MOMENT)
         self._version = -1
+        self._listed = 1.0
         self._end = math.inf
         self._first = 0
         self._table = Timetable.empty()
@@ -110,8 +100,8 @@ class RecordingStore:
             return row is not None and row[0] is not None
 
     def progress(self) -> float:
-        """All that is recorded by now can be read."""
-        return 1.0
+        """All that is recorded by now can be read, as soon as its moments are listed."""
+        return self._listed
 
     def timetable(self) -> Timetable:
         """What is recorded now. Raises RecordingError."""
@@ -205,28 +195,21 @@ class RecordingStore:
 
     def _new_moments(self, last: int) -> NDArray[np.void]:
         """Those after `last`; what is damaged is left out, and told in `damage`."""
-        parts: list[NDArray[np.void]] = []
-        step = _FIRST_STEP
-        while last < _LAST_NUMBER:
-            batch: list[tuple[int, float, int, float, float]] = []
-            try:
-                for row in self._connection.execute(_MOMENTS_AFTER, (last,)):
-                    moment = _moment(row, last)
-                    last, step = moment[0], _FIRST_STEP
-                    batch.append(moment)
-                    if len(batch) == _BATCH:
-                        parts.append(np.array(batch, _MOMENT))
-                        batch = []
-                break
-            except (sqlite3.DatabaseError, DamagedError, UnicodeError, OverflowError) as error:
-                self.damage = (
-                    _why(error) if isinstance(error, sqlite3.Error) else f"the file is damaged ({_why(error)})"
-                )
-                # Perhaps the list goes on behind the damage, in another page of the file.
-                last, step = max(last, 0) + step, 2 * step
-            finally:
-                parts.append(np.array(batch, _MOMENT))
-        return np.concatenate([np.zeros(0, _MOMENT), *parts])
+        first, newest = 0, 0
+        with suppress(sqlite3.DatabaseError, UnicodeError):
+            ends = self._connection.execute("SELECT max(min(id), ?), max(id) FROM moment", (last,)).fetchone()
+            first, newest = (int(end or 0) for end in ends)
+
+        def tell(number: int) -> None:
+            self._listed = min(1.0, (number - first) / max(1, newest - first))
+
+        self._listed = 0.0
+        moments, damage = moments_after(self._connection, last, tell)
+        self._listed = 1.0
+        if damage is not None:
+            why = _why(damage)
+            self.damage = why if isinstance(damage, sqlite3.Error) else f"the file is damaged ({why})"
+        return moments
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -240,20 +223,6 @@ def _why(error: Exception) -> str:
     if isinstance(error, (sqlite3.Error, UnicodeError)):
         return reason(error)
     return sanitize(str(error), 200)
-
-
-def _moment(row: tuple[object, ...], last: int) -> tuple[int, float, int, float, float]:
-    """A row of _MOMENTS_AFTER `last`."""
-    number, time, monotonic_ns, interval, received, sent = row
-    if _number(number) <= last:
-        raise DamagedError("a list of moments that is out of order")
-    if not (isinstance(time, (int, float)) and isinstance(interval, (int, float)) and 0 <= time <= _LATEST):
-        raise DamagedError("a moment without a time")
-    if not (math.isfinite(interval) and interval >= 0):
-        raise DamagedError("a moment without a length")
-    counts = [value for value in (received, sent) if isinstance(value, (int, float))]
-    rate = sum(counts) / interval if counts and interval > 0 else math.nan
-    return _number(number), float(time), _number(monotonic_ns), float(interval), rate
 
 
 def _number(value: object) -> int:

@@ -44,7 +44,7 @@ async def _run(
     wanted = output == "text" or (chosen is not None and chosen.wants_host_names)
     resolver = Resolver(enabled=not options.numeric and wanted)
     try:
-        async with progress_line(progress) if progress is not None else nullcontext():
+        with progress_line(progress, output=sys.stdout) if progress is not None else nullcontext():
             return await run_headless(source, _sink(options, output, resolver), options.count, is_over)
     finally:
         resolver.close()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TextIO
 
 _FIRST_SECONDS: Final = 0.5
@@ -13,35 +13,36 @@ _NEXT_SECONDS: Final = 0.2
 _ERASE: Final = "\r\x1b[K"
 
 
-@contextlib.asynccontextmanager
-async def progress_line(
+@contextmanager
+def progress_line(
     fraction: Callable[[], float], stream: TextIO | None = None, output: TextIO | None = None
-) -> AsyncIterator[None]:
+) -> Iterator[None]:
     """Shows `fraction` (0 to 1) on `stream` (stderr) while the body runs, and takes it away at the end.
 
-    Only on a terminal, and only where `output` (stdout) goes elsewhere: on the same screen the output is progress
-    enough.
+    Only on a terminal, and not where `output`, which the body writes to, is one too: there that is progress enough.
+    `fraction` is called in a thread of its own, so the body may keep this one busy.
     """
-    shown_on, written_to = stream or sys.stderr, output or sys.stdout
-    if not shown_on.isatty() or written_to.isatty():
+    shown_on = stream or sys.stderr
+    if not shown_on.isatty() or (output is not None and output.isatty()):
         yield
         return
-    task = asyncio.create_task(_show(fraction, shown_on))
+    ended = threading.Event()
+    thread = threading.Thread(target=_show, args=(fraction, shown_on, ended), name="progress", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        ended.set()
+        thread.join()
 
 
-async def _show(fraction: Callable[[], float], stream: TextIO) -> None:
-    await asyncio.sleep(_FIRST_SECONDS)
-    try:
-        while True:
-            stream.write(f"{_ERASE}netdash: reading, {min(1.0, fraction()):.0%}")
-            stream.flush()
-            await asyncio.sleep(_NEXT_SECONDS)
-    finally:
-        stream.write(_ERASE)
+def _show(fraction: Callable[[], float], stream: TextIO, ended: threading.Event) -> None:
+    if ended.wait(_FIRST_SECONDS):
+        return
+    while True:
+        stream.write(f"{_ERASE}netdash: reading, {min(1.0, fraction()):.0%}")
         stream.flush()
+        if ended.wait(_NEXT_SECONDS):
+            break
+    stream.write(_ERASE)
+    stream.flush()

@@ -34,6 +34,7 @@ class Player:
         self.moment = 0.0
         """Its wall clock, seconds since the epoch."""
         self._table: Timetable | None = None
+        self._filling = False
         self._clock = clock
         self._due = 0.0  # when the snapshot after `number` is to be shown, if it plays
 
@@ -49,18 +50,20 @@ class Player:
         """Whether there is anything to show."""
         return self._table is not None and self.number >= 0
 
-    def grow(self, table: Timetable) -> None:
-        """Takes what the store holds now. At the end and playing, the newest is what should be shown."""
+    def grow(self, table: Timetable, *, filling: bool = False) -> None:
+        """Takes what the store holds now. At the end and playing, the newest is what should be shown, unless the store
+        is `filling`: what comes is then a file's next moments, as fast as they can be read."""
         if not len(table):
             return
+        self._filling = filling
         following, begins = self.following, not self.ready
         self._table = table
         if begins:
             self._set(table.last if self.live else table.first)
         elif following:
             self._set(table.last)
-        elif self.playing:
-            self._set(max(self.number, table.first))
+        elif self.playing and self.number < table.first:
+            self._set(table.first)
 
     @property
     def at_first(self) -> bool:
@@ -75,7 +78,7 @@ class Player:
     @property
     def following(self) -> bool:
         """Whether what comes is shown as it comes."""
-        return self.playing and self.at_last
+        return self.playing and self.at_last and not self._filling
 
     @property
     def behind_seconds(self) -> float:

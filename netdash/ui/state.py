@@ -249,7 +249,7 @@ class DashboardState:
         """Looks what a recording holds now. Whether there is something to show. Raises NetdashError."""
         timeline = await self._open()
         await asyncio.to_thread(timeline.look)
-        self.player.grow(timeline.table)
+        self.player.grow(timeline.table, filling=timeline.read_share < 1.0)
         return self.player.ready
 
     def stay(self) -> None:

@@ -111,6 +111,15 @@ def test_plays_a_recording_by_the_clock() -> None:
     assert (one.tick(), one.number) == (False, 6)
 
 
+def test_looking_at_the_store_does_not_hold_up_the_playing() -> None:
+    """It is looked at as often as a snapshot is due."""
+    one, clock = player(live=False)
+    for second in range(1, 6):
+        clock.now += 1.01
+        one.grow(one.table)
+        assert (one.tick(), one.number) == (True, second)
+
+
 def test_slow_showing_makes_playing_slow() -> None:
     """At 600 times a second is 600 snapshots: a quarter of a second is made up, no more."""
     one, clock = player(live=False, count=5000)
@@ -170,6 +179,27 @@ def test_follows_a_recording_that_is_still_written() -> None:
     one.step(-1)
     one.grow(table(*(1000.0 + number for number in range(20))))
     assert one.number == 10
+
+
+def test_a_file_that_is_still_being_read_plays_from_its_start() -> None:
+    """However fast it comes; what has not come yet is waited for."""
+    clock = Clock()
+    one = Player(live=False, clock=clock)
+    one.grow(table(1000.0), filling=True)
+    assert (one.following, one.tick()) == (False, False)
+    one.grow(table(*(1000.0 + number for number in range(50))), filling=True)
+    assert one.number == 0
+    for _ in range(22):
+        clock.now += 0.1
+        one.tick()
+    assert (one.number, place_texts(one)[-1].startswith("► ×1 ")) == (3, True)
+    one.to_last()
+    assert not one.following
+    one.grow(table(*(1000.0 + number for number in range(60))), filling=True)
+    assert one.number == 49
+    one.to_last()
+    one.grow(table(*(1000.0 + number for number in range(60))))
+    assert one.following
 
 
 def test_live_playing_catches_up() -> None:

@@ -49,6 +49,7 @@ class CaptureFile:
         self.shown_path = opened.shown_path
         self._file = opened.file
         self._compressed = opened.compressed
+        self._span_state: ReadState | None = None
         self.size_bytes = os.fstat(opened.file.fileno()).st_size
         try:
             self._head = self._read_head()
@@ -86,11 +87,16 @@ class CaptureFile:
         0 and 0 where there is no packet.
         """
         earliest, latest = None, 0
-        for records in self.batches(self.begin()):
+        self._span_state = self.begin()
+        for records in self.batches(self._span_state):
             lowest = int(records.time_ns.min())
             earliest = lowest if earliest is None else min(earliest, lowest)
             latest = max(latest, int(records.time_ns.max()))
         return earliest or 0, latest
+
+    def span_progress(self) -> float:
+        """How far `span_ns` has come, 0 to 1."""
+        return 0.0 if self._span_state is None else self._span_state.position / max(1, self.size_bytes)
 
     def close(self) -> None:
         """Closes the file; passes under way end."""

@@ -12,7 +12,6 @@ from netdash.model.snapshot import Snapshot
 from netdash.options import Options
 from netdash.sources.capture.counting import CaptureOptions, CapturePass
 from netdash.sources.capture.file import CaptureFile
-from netdash.sources.open_file import OpenedFile
 from netdash.sources.source import SourceEndedError
 
 
@@ -51,12 +50,6 @@ class CaptureSource:
     async def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-
-def capture_source(opened: OpenedFile, options: Options) -> CaptureSource:
-    """The source of a capture file. Raises NetdashError where it cannot be read, UsageError for a wrong time."""
-    file = CaptureFile(opened)
-    return CaptureSource(file, capture_options(file, options))
 
 
 def capture_options(file: CaptureFile, options: Options) -> CaptureOptions:

@@ -71,13 +71,13 @@ class HeaderLine(TextLine):
             marks.append((f" {gap} ", Tone.BAD))
         if self.progress is not None:
             marks.append((f" {self.progress:.0%} of the way ", Tone.WARN))
-        if state.read_share < 1.0:
-            marks.append((f" reading, {state.read_share:.0%} ", Tone.WARN))
         return marks
 
     def _marks(self, state: DashboardState, silent_seconds: int) -> list[Part]:
         """What must not be overlooked."""
         marks: list[Part] = []
+        if state.read_share < 1.0:
+            marks.append((f" reading, {state.read_share:.0%} ", Tone.WARN))
         if silent_seconds:
             marks.append((f" no data for {silent_seconds} s ", Tone.BAD))
         if state.row_filter is not None:
