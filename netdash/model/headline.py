@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from netdash.model.snapshot import Interface, Snapshot
+from netdash.model.merge import add_accounting
+from netdash.model.snapshot import Accounting, Interface, Snapshot
 
 TOTAL_INDEX: Final = -1
 """Stands for the sum where an interface's index could stand."""
@@ -46,6 +47,19 @@ def headline_rate(snapshot: Snapshot) -> float:
         if count is not None
     ]
     return sum(counts) / snapshot.interval if counts and snapshot.interval > 0 else math.nan
+
+
+def headline_accounting(snapshot: Snapshot) -> Accounting | None:
+    """Where the bytes of the headline's interfaces went, each in the measure of its own counter; None where nothing is
+    known of it. What is not known of one is not known of the sum."""
+    names = [interface.name for interface in headline_interfaces(snapshot.interfaces)]
+    parts = [snapshot.accounting[name] for name in names if name in snapshot.accounting]
+    if not parts or len(parts) < len(names):
+        return None
+    total = parts[0]
+    for part in parts[1:]:
+        total = add_accounting(total, part)
+    return total
 
 
 class InterfaceTotal(NamedTuple):

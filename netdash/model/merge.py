@@ -47,7 +47,7 @@ def merge(earlier: Snapshot, later: Snapshot) -> Snapshot:
             earlier.health.evicted_flows + later.health.evicted_flows + evicted,
             tuple(notes),
         ),
-        accounting=_merge_dicts(earlier.accounting, later.accounting, _add_accounting),
+        accounting=_merge_dicts(earlier.accounting, later.accounting, add_accounting),
         interfaces=_merge_interfaces(earlier.interfaces, later.interfaces),
         processes=processes,
         flows=flows,
@@ -191,7 +191,8 @@ def _merge_dicts(earlier: dict[str, V], later: dict[str, V], add: Callable[[V, V
     return merged
 
 
-def _add_accounting(old: Accounting, new: Accounting) -> Accounting:
+def add_accounting(old: Accounting, new: Accounting) -> Accounting:
+    """The sum; what is not known of one is not known of both."""
     return Accounting(
         counts=new.counts,
         kernel_bytes=_add(old.kernel_bytes, new.kernel_bytes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,9 @@ MAX_GONE: Final = 16_384
 
 MAX_NAMES: Final = 65_536
 """Processes whose name is remembered after their row is gone: a flow's row lives longer than its process's."""
+
+RECENT_INTERVALS: Final = 32
+"""Intervals whose rates a row remembers."""
 
 _WINDOW: Final = 1
 """Of the averaging windows the one of 10 seconds."""
@@ -51,6 +55,12 @@ class Moved:
     tx_rate: float | None = 0.0
     rx_rate10: float | None = 0.0
     tx_rate10: float | None = 0.0
+    recent: tuple[float, ...] = ()
+    """Bytes per second, both directions together, of the last intervals, the newest last; NaN where not known."""
+
+
+UNKNOWN_MOVED: Final = Moved(None, None, None, None, None, None)
+"""Nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,9 @@ class ProcessRow:
     process: Process
     """Its facts as they were last seen."""
     moved: Moved
+    """In the layer of the history."""
+    payload: Moved
+    """What it moved itself, without headers."""
     exited_ns: int | None
     """Monotonic clock; None = it was not seen to end."""
     present: bool
@@ -78,6 +91,7 @@ class OtherTraffic:
     kind: OtherKind
     moved: Moved = Moved()
     connections: int = 0
+    payload: Moved = UNKNOWN_MOVED
     """Connections with traffic in the last interval; of GONE: processes."""
 
 
@@ -88,12 +102,16 @@ class _Account:
     counter: SlotCounter = field(default_factory=SlotCounter)
     total: list[int] = field(default_factory=lambda: [0, 0])
     known: list[bool] = field(default_factory=lambda: [False, False])
+    recent: tuple[float, ...] = ()
 
     def add(self, timeline: Timeline, seconds: float, rx_bytes: int | None, tx_bytes: int | None) -> Moved:
         for direction, count in enumerate((rx_bytes, tx_bytes)):
             self.known[direction] |= count is not None
             self.total[direction] += count or 0
         self.counter.add(timeline, rx_bytes or 0, tx_bytes or 0)
+        nothing_known = rx_bytes is None and tx_bytes is None
+        rate = math.nan if nothing_known else ((rx_bytes or 0) + (tx_bytes or 0)) / seconds
+        self.recent = (*self.recent[1 - RECENT_INTERVALS :], rate)
         rx_rate10, tx_rate10 = self.counter.rates(timeline, _WINDOW)
         rx_known, tx_known = self.known
         return Moved(
@@ -103,10 +121,16 @@ class _Account:
             None if tx_bytes is None else tx_bytes / seconds,
             rx_rate10 if rx_known else None,
             tx_rate10 if tx_known else None,
+            self.recent,
         )
 
+    def rest(self, timeline: Timeline, seconds: float) -> Moved:
+        """An interval in which nothing was moved; what was never known stays so."""
+        rx, tx = (0 if known else None for known in self.known)
+        return self.add(timeline, seconds, rx, tx)
+
     def copy(self) -> _Account:
-        return _Account(self.counter.copy(), self.total.copy(), self.known.copy())
+        return _Account(self.counter.copy(), self.total.copy(), self.known.copy(), self.recent)
 
 
 @dataclass(slots=True)
@@ -114,12 +138,18 @@ class _Record:
     """One process."""
 
     process: Process
-    account: _Account = field(default_factory=_Account)
+    wire: _Account = field(default_factory=_Account)
+    payload: _Account = field(default_factory=_Account)
     last_seen_ns: int = 0
     exited_ns: int | None = None
 
+    @property
+    def silent(self) -> bool:
+        """Whether it moved nothing."""
+        return not any(self.wire.total) and not any(self.payload.total)
+
     def copy(self) -> _Record:
-        return _Record(self.process, self.account.copy(), self.last_seen_ns, self.exited_ns)
+        return _Record(self.process, self.wire.copy(), self.payload.copy(), self.last_seen_ns, self.exited_ns)
 
 
 class ProcessHistory:
@@ -132,8 +162,9 @@ class ProcessHistory:
     def _reset(self) -> None:
         self._timeline = Timeline()
         self._records: dict[ProcessKey, _Record] = {}
-        self._others = {kind: _Account() for kind in OtherKind}
+        self._others = {kind: _Account() for kind in _FLOW_KINDS}
         self._gone_processes = 0
+        self._gone = dict.fromkeys(Layer, (0, 0))
         self.rows: tuple[ProcessRow, ...] = ()
         """Every process that has a socket or traffic, or had until KEPT_NS ago; replaced by every update."""
         self.others: Mapping[OtherKind, OtherTraffic] = {kind: OtherTraffic(kind) for kind in OtherKind}
@@ -149,19 +180,22 @@ class ProcessHistory:
         self._know(snapshot)
         if snapshot.interval <= 0.0:
             # What a baseline says of bytes is nothing, so its rows show nothing.
-            unknown = Moved(None, None, None, None, None, None)
-            self.rows = tuple(ProcessRow(process, unknown, None, True) for process in snapshot.processes)
+            self.rows = tuple(
+                ProcessRow(process, UNKNOWN_MOVED, UNKNOWN_MOVED, None, True) for process in snapshot.processes
+            )
             return
         self._timeline.advance(snapshot.monotonic_ns, round(snapshot.interval * 1e9))
         present = {(p.pid, p.start_ticks): p for p in snapshot.processes}
-        gone_rx, gone_tx = self._forget(present)
+        self._forget(present)
         rows = [self._take(key, process, snapshot.interval) for key, process in present.items()]
         for key, record in self._records.items():
             if key not in present:
-                moved = record.account.add(self._timeline, snapshot.interval, 0, 0)
-                rows.append(ProcessRow(record.process, moved, record.exited_ns, False))
+                payload = moved = record.payload.rest(self._timeline, snapshot.interval)
+                if self.layer is Layer.WIRE:
+                    moved = record.wire.rest(self._timeline, snapshot.interval)
+                rows.append(ProcessRow(record.process, moved, payload, record.exited_ns, False))
         self.rows = tuple(rows)
-        self._sum_others(snapshot, gone_rx, gone_tx)
+        self._sum_others(snapshot)
 
     def copy(self) -> ProcessHistory:
         """One that goes on from here by itself."""
@@ -169,7 +203,7 @@ class ProcessHistory:
         twin.layer, twin._timeline = self.layer, self._timeline.copy()
         twin._records = {key: record.copy() for key, record in self._records.items()}
         twin._others = {kind: account.copy() for kind, account in self._others.items()}
-        twin._gone_processes = self._gone_processes
+        twin._gone_processes, twin._gone = self._gone_processes, self._gone.copy()
         twin.rows, twin.others, twin.known = self.rows, self.others, self.known
         return twin
 
@@ -188,37 +222,35 @@ class ProcessHistory:
         self._records[key] = record
         record.process, record.last_seen_ns = process, self._timeline.now_ns
         record.exited_ns = self._timeline.now_ns if process.exited else None
-        wire = self.layer == Layer.WIRE
-        rx_bytes, tx_bytes = (process.rx_bytes, process.tx_bytes) if wire else (process.rx_payload, process.tx_payload)
-        moved = record.account.add(self._timeline, seconds, rx_bytes, tx_bytes)
-        return ProcessRow(process, moved, record.exited_ns, True)
+        payload = moved = record.payload.add(self._timeline, seconds, process.rx_payload, process.tx_payload)
+        if self.layer is Layer.WIRE:
+            moved = record.wire.add(self._timeline, seconds, process.rx_bytes, process.tx_bytes)
+        return ProcessRow(process, moved, payload, record.exited_ns, True)
 
-    def _forget(self, present: Mapping[ProcessKey, Process]) -> tuple[int, int]:
-        """Drops records that are gone for long, or have moved nothing; returns what they had moved."""
+    def _forget(self, present: Mapping[ProcessKey, Process]) -> None:
+        """Drops records that are gone for long, or have moved nothing; what they had moved is kept as one sum."""
         gone = [(key, record) for key, record in self._records.items() if key not in present]
         oldest_ns = self._timeline.now_ns - KEPT_NS
-        rx_bytes = tx_bytes = 0
         for index, (key, record) in enumerate(gone):
-            silent = not any(record.account.total) and record.exited_ns is None
-            if silent or record.last_seen_ns <= oldest_ns or index < len(gone) - MAX_GONE:
-                rx_bytes += record.account.total[0]
-                tx_bytes += record.account.total[1]
-                self._gone_processes += any(record.account.total)
+            useless = record.silent and record.exited_ns is None
+            if useless or record.last_seen_ns <= oldest_ns or index < len(gone) - MAX_GONE:
+                for layer, account in ((Layer.WIRE, record.wire), (Layer.PAYLOAD, record.payload)):
+                    rx_bytes, tx_bytes = self._gone[layer]
+                    self._gone[layer] = (rx_bytes + account.total[0], tx_bytes + account.total[1])
+                self._gone_processes += not record.silent
                 del self._records[key]
-        return rx_bytes, tx_bytes
 
-    def _sum_others(self, snapshot: Snapshot, gone_rx: int, gone_tx: int) -> None:
+    def _sum_others(self, snapshot: Snapshot) -> None:
         kinds, figures = _transfers(snapshot)
         others = {}
         for number, kind in enumerate(_FLOW_KINDS):
             chosen = figures[:, kinds == number]
             rx, tx = (int(n) for n in chosen.sum(axis=1))
             moved = self._others[kind].add(self._timeline, snapshot.interval, rx, tx)
-            others[kind] = OtherTraffic(kind, moved, int((chosen > 0).any(axis=0).sum()))
-        account = self._others[OtherKind.GONE]
-        account.total = [account.total[0] + gone_rx, account.total[1] + gone_tx]
-        moved = Moved(account.total[0], account.total[1])
-        others[OtherKind.GONE] = OtherTraffic(OtherKind.GONE, moved, self._gone_processes)
+            payload = moved if self.layer is Layer.PAYLOAD else UNKNOWN_MOVED
+            others[kind] = OtherTraffic(kind, moved, int((chosen > 0).any(axis=0).sum()), payload)
+        moved, payload = Moved(*self._gone[self.layer]), Moved(*self._gone[Layer.PAYLOAD])
+        others[OtherKind.GONE] = OtherTraffic(OtherKind.GONE, moved, self._gone_processes, payload)
         self.others = others
 
 

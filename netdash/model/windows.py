@@ -99,6 +99,9 @@ class SlotCounter:
         seconds = timeline.covered_seconds[window]
         if not seconds or not self._slots:
             return 0.0, 0.0
-        first = timeline.first_slots[window]
-        inside = [slot for slot in self._slots if slot[0] >= first]
-        return sum(slot[1] for slot in inside) / seconds, sum(slot[2] for slot in inside) / seconds
+        first, rx_bytes, tx_bytes = timeline.first_slots[window], 0, 0
+        for number, rx, tx in reversed(self._slots):
+            if number < first:
+                break
+            rx_bytes, tx_bytes = rx_bytes + rx, tx_bytes + tx
+        return rx_bytes / seconds, tx_bytes / seconds

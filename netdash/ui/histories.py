@@ -20,7 +20,7 @@ from netdash.model.history import (
 )
 from netdash.model.snapshot import Snapshot
 
-_PROCESS_BYTES: Final = 2500
+_PROCESS_BYTES: Final = 4500
 """About what the objects of one process take."""
 
 

@@ -24,11 +24,10 @@ PROFILES: Final[Mapping[str, Mapping[str, str]]] = {
         "time.slower": "",
         "time.faster": "",
     },
-    # nethogs(8): s, r sort already; l shows command lines, m changes the unit.
+    # nethogs(8): s, r and m (rates or totals) are netdash's own already; l shows command lines.
     "nethogs": {
         "processes.commands": "l,c",
         "dashboard.record": "ctrl+l",
-        "dashboard.bits": "u,m",
     },
     # Motions of vi(1): h and l are out of and into a row.
     "vim": {

@@ -19,7 +19,7 @@ class LineApp(App[None]):
     ("accounting", "width", "expected"),
     [
         (None, 80, ""),
-        (WHOLE, 80, " kernel 10.0MB  counted 10.0MB  procs 9.00MB  fwd 700kB  own 300kB  nobody 0B "),
+        (WHOLE, 80, " kernel 10.0MB counted 10.0MB procs 9.00MB fwd 700kB own 300kB nobody 0B"),
         (
             WHOLE,
             120,
@@ -29,12 +29,12 @@ class LineApp(App[None]):
         (
             Accounting("super-packets", 10_000_000, 9_900_000, 9_899_000, 0, 0, 1_000),
             80,
-            " kernel 10.0MB  counted !9.90MB  procs 9.90MB  fwd 0B  own 0B  nobody !1.00kB ",
+            " kernel 10.0MB counted !9.90MB procs 9.90MB fwd 0B own 0B nobody !1.00kB",
         ),
         (
             Accounting("segments", None, 5, 5, 0, 0, 0),
             80,
-            " kernel –  counted 5B  procs 5B  fwd 0B  own 0B  nobody 0B ",
+            " kernel – counted 5B procs 5B fwd 0B own 0B nobody 0B",
         ),
     ],
 )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from textual.pilot import Pilot
 
 from netdash.model.protocols import UDP
-from netdash.model.snapshot import Snapshot
+from netdash.model.snapshot import Accounting, Snapshot
 from netdash.model.tables import UNKNOWN, Attribution
 from netdash.options import Options
 from netdash.ui.app import Dashboard
 from netdash.ui.state import InterfaceScope, ProcessScope, Scope
+from netdash.ui.widgets.accounting_line import AccountingLine
 from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
+from netdash.ui.widgets.tab_line import TabLine
 from netdash.ui.widgets.text_line import TextLine
-from tests.ui.apps import dashboard, take
+from tests.ui.apps import dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot
 from tests.ui.golden import Golden
 
@@ -50,12 +54,14 @@ def host(tick: int) -> Snapshot:
         flow("10.77.0.1", 0, "203.0.113.66", 0, protocol=UDP, rx_bytes=4000, tx_bytes=0),
         flow("10.77.0.1", 8, "203.0.113.66", 0, attribution=Attribution.KERNEL, rx_bytes=60, tx_bytes=42),
     ]
-    return snapshot(
+    taken = snapshot(
         tick,
         interfaces=[interface(), interface("lo", 1, kind="loopback")],
         processes=processes,
         flows=flows if tick else [],
     )
+    accounting = Accounting("segments", 1_468_000, 1_468_000, 1_411_898, 52_000, 102, 4000)
+    return replace(taken, accounting={"eth0": accounting} if tick else {})
 
 
 async def show(app: Dashboard, pilot: Pilot[int], *snapshots: Snapshot) -> None:
@@ -234,6 +240,103 @@ async def test_payload_is_called_so() -> None:
         await show(app, pilot, snapshot(0, flow_layer="sockets"), snapshot(1, flow_layer="sockets", processes=[only]))
         assert total(app).startswith(" TOTAL TCP payload")
         assert lines(app)[0].split()[-4:] == ["8.00kb", "–", "1.00kB", "–"]
+
+
+async def test_wire_bytes_or_payload() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        moved = process(1, "one", rx_bytes=1000, tx_bytes=200, rx_payload=900, tx_payload=None)
+        one = flow(pid=1, attribution=Attribution.SOCKET, rx_bytes=1000, tx_bytes=200, rx_payload=900)
+        passing = flow(local_port=2, attribution=Attribution.FORWARDED, rx_bytes=500, tx_bytes=0)
+        taken = [snapshot(tick, processes=[moved], flows=[one, passing]) for tick in (1, 2)]
+        await show(app, pilot, snapshot(0), *taken)
+        tabs = app.main_screen.query_one(TabLine)
+        assert lines(app)[0].split()[-4:] == ["8.00kb", "1.60kb", "2.00kB", "400B"]
+        await pilot.press("p", "e")
+        await pilot.pause()
+        assert lines(app)[0].split()[-4:] == ["7.20kb", "–", "1.80kB", "–"]
+        assert lines(app)[1].split()[-4:] == ["7.20kb", "–", "–", "–"], (
+            "of a connection only the last interval is known"
+        )
+        assert lines(app)[2].split()[-4:] == ["–"] * 4, "of what is passed on nothing is payload"
+        assert total(app).startswith(" TOTAL payload, 1 processes")
+        assert "payload that processes moved" in tabs.render_line(0).text or "payload" in tabs.render_line(0).text
+        app.state.scope = Scope(interface=InterfaceScope(2, "eth0"))
+        await take(app, pilot, snapshot(3, interfaces=[interface()], processes=[moved], flows=[one]))
+        assert lines(app)[0].split()[-4:] == ["8.00kb", "1.60kb", "3.00kB", "600B"]
+        assert total(app).startswith(" TOTAL wire bytes")
+        await pilot.press("p", "p")
+        assert "here are wire bytes" in app.main_screen.query_one(KeyLine).notice
+
+
+async def test_payload_cannot_be_chosen_where_it_is_all_there_is() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(app, pilot, snapshot(0, flow_layer="sockets"), snapshot(1, flow_layer="sockets"))
+        await pilot.press("p")
+        await settle(pilot, lambda: "all that is known" in app.main_screen.query_one(KeyLine).notice)
+
+
+async def test_rates_or_totals_of_a_direction() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        before = [process(1, "a", rx_bytes=9000, tx_bytes=1), process(2, "b", rx_bytes=1, tx_bytes=8000)]
+        now = [process(1, "a", rx_bytes=5, tx_bytes=70), process(2, "b", rx_bytes=60, tx_bytes=6)]
+        await show(app, pilot, snapshot(0), snapshot(1, processes=before), snapshot(2, processes=now))
+        for key, expected in (
+            ("r", "21"),
+            ("m", "12"),
+            ("m", "21"),
+            ("s", "12"),
+            ("m", "21"),
+            ("b", "12"),
+            ("m", "12"),
+        ):
+            await pilot.press(key)
+            assert "".join(pids(app)) == expected, key
+        assert "by ▼+▲ total" in total(app)
+
+
+async def test_where_all_bytes_went() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(140, 24)) as pilot:
+        parts = [Accounting("segments", 1000 * n, 1000 * n, 700 * n, 200 * n, 60 * n, 40 * n) for n in (1, 2, 50)]
+        names = ("eth0", "eth1", "br0")
+        nics = [interface("eth0"), interface("eth1", 3), interface("br0", 4, kind="bridge")]
+        taken = replace(snapshot(1, interfaces=nics), accounting=dict(zip(names, parts, strict=True)))
+        await show(app, pilot, snapshot(0, interfaces=nics), taken)
+        line = app.main_screen.query_one("#process-accounting", AccountingLine)
+        assert line.text.split()[2:6] == ["3.00kB", "counted", "3.00kB", "processes"]
+        assert "unattributed !120B" in line.text
+        assert line.text.endswith("last interval of eth0, eth1 ")
+        app.state.scope = Scope(interface=InterfaceScope(4, "br0"))
+        await take(app, pilot, replace(taken, monotonic_ns=taken.monotonic_ns + 1))
+        assert "counted 50.0kB" in line.text
+        assert line.text.endswith("last interval of br0 ")
+        app.state.scope = Scope()
+        await take(app, pilot, replace(taken, monotonic_ns=taken.monotonic_ns + 2, accounting={"eth0": parts[0]}))
+        assert line.text == "", "what is not known of one is not known of the sum"
+
+
+async def test_sparklines_where_there_is_room() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(150, 24)) as pilot:
+        rising = [
+            snapshot(tick, processes=[process(1, "a", rx_bytes=tick * 10, tx_bytes=0), process(2, "b", rx_bytes=None, tx_bytes=5)])
+            for tick in range(1, 8)
+        ]
+        await show(app, pilot, snapshot(0), *rising)
+        assert "▼+▲ last 21" in titles(app)
+        assert lines(app)[0].endswith(" ▂▃▄▅▆▇▇")
+        await pilot.press("a")
+        await pilot.pause()
+        assert lines(app)[0].split()[-1].endswith("▇")
+        await pilot.resize_terminal(139, 24)
+        await settle(pilot, lambda: "last" not in titles(app))
+        app.state.scope = Scope(interface=InterfaceScope(2, "eth0"))
+        await pilot.resize_terminal(150, 24)
+        await take(app, pilot, snapshot(9, interfaces=[interface()]))
+        assert "last" not in titles(app), "of some flows alone the past is not known"
 
 
 async def test_hostile_names_are_drawn_as_text() -> None:

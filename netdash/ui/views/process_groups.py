@@ -10,8 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.model.process_history import Moved
-from netdash.model.snapshot import Layer, Process
+from netdash.model.process_history import UNKNOWN_MOVED, Moved
+from netdash.model.protocols import TCP
+from netdash.model.snapshot import Layer, Process, Snapshot
+from netdash.model.tables import UNKNOWN
 from netdash.ui.views.flow_groups import one_per_connection
 from netdash.ui.views.flow_order import SHOWN_FOR_NS
 from netdash.ui.views.flow_text import Labels, connection_scope, protocol_text
@@ -83,9 +85,14 @@ def connection_rows(
     labels: Labels,
     process: Process,
     within: Callable[[NDArray[np.void]], NDArray[np.bool_]] | None,
+    *,
+    payload: bool,
 ) -> list[TrafficRow]:
-    """The process's connections of the last 40 s, each once, those of the highest rates first; `within`: FLOW_ROW to a
-    mask, None: all."""
+    """The process's connections of the last 40 s, each once, those of the highest rates first.
+
+    `within`: FLOW_ROW to a mask, None: all. `payload`: without headers, of the last interval alone where packets are
+    counted.
+    """
     table, snapshot = taken.table, taken.snapshot
     chosen = (table.flows["pid"] == process.pid) & (table.last_seen_ns > snapshot.monotonic_ns - SHOWN_FOR_NS)
     if within is not None:
@@ -93,23 +100,31 @@ def connection_rows(
     positions = one_per_connection(table, np.flatnonzero(chosen))
     rates = table.rates[1][:, positions].sum(axis=0)
     positions = positions[np.argsort(-rates, kind="stable")][:MAX_CONNECTIONS]
-    kind = "payload" if snapshot.mode.layer == Layer.PAYLOAD else "bytes"
-    own = snapshot.flows[snapshot.flows["pid"] == process.pid]
-    last = {int(row["id"]): (max(0, int(row[f"rx_{kind}"])), max(0, int(row[f"tx_{kind}"]))) for row in own}
-    seconds = snapshot.interval or 1.0
+    kind = "payload" if payload or snapshot.mode.layer == Layer.PAYLOAD else "bytes"
+    last = _last_rates(snapshot, process.pid, kind)
     rows = []
     for position in positions:
         flow = table.flows[position]
-        rx, tx = last.get(int(flow["id"]), (0, 0))
+        # What is not in the snapshot moved nothing; only of TCP that says something of payload.
+        silent = 0.0 if kind == "bytes" or int(flow["protocol"]) == TCP else None
+        rx, tx = last.get(int(flow["id"]), (silent, silent))
         rx_total, tx_total = table.totals[:, position].tolist()
         rx10, tx10 = table.rates[1][:, position].tolist()
-        moved = Moved(rx_total, tx_total, rx / seconds, tx / seconds, rx10, tx10)
+        moved = Moved(rx_total, tx_total, rx, tx, rx10, tx10) if table.known[position] else UNKNOWN_MOVED
+        if payload and snapshot.mode.layer == Layer.WIRE:
+            moved = replace(UNKNOWN_MOVED, rx_rate=rx, tx_rate=tx)
         rows.append(
-            TrafficRow(
-                moved if table.known[position] else Moved(None, None, None, None, None, None),
-                0,
-                connection=connection_scope(flow, labels),
-                protocol=protocol_text(flow),
-            )
+            TrafficRow(moved, 0, connection=connection_scope(flow, labels), protocol=protocol_text(flow)),
         )
     return rows
+
+
+def _last_rates(snapshot: Snapshot, pid: int, kind: str) -> dict[int, tuple[float | None, float | None]]:
+    """Bytes per second, received and sent, of each flow of a process in the last interval; None where not known."""
+    seconds = snapshot.interval or 1.0
+
+    def rate(count_bytes: int) -> float | None:
+        return None if count_bytes == UNKNOWN else count_bytes / seconds
+
+    own = snapshot.flows[snapshot.flows["pid"] == pid]
+    return {int(row["id"]): (rate(int(row[f"rx_{kind}"])), rate(int(row[f"tx_{kind}"]))) for row in own}

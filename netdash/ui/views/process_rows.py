@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.model.flow_history import FlowHistory, FlowTable
-from netdash.model.process_history import Moved, OtherKind, OtherTraffic, ProcessHistory, ProcessRow
+from netdash.model.process_history import (
+    RECENT_INTERVALS,
+    Moved,
+    OtherKind,
+    OtherTraffic,
+    ProcessHistory,
+    ProcessRow,
+)
 from netdash.model.snapshot import Layer, Process, Snapshot
 from netdash.model.tables import Attribution
 from netdash.model.units import Units, count
@@ -20,6 +27,11 @@ from netdash.ui.theme import Tone
 from netdash.ui.views.flow_groups import one_per_connection
 from netdash.ui.widgets.columns import Column
 from netdash.ui.widgets.line_table import Cell
+from netdash.ui.widgets.sparkline import sparkline
+
+_SPARKLINE_FROM_CELLS: Final = 140
+"""From this width on there is room for a sparkline."""
+_LEAST_SPARKLINE: Final = 16
 
 OTHER_NAMES: Final = {
     OtherKind.FORWARDED: "forwarded traffic",
@@ -90,10 +102,14 @@ class TakenProcesses:
         return cls(processes.rows, processes.others, processes.known, flows.table, snapshot)
 
 
-def all_rows(taken: TakenProcesses) -> list[TrafficRow]:
-    """Every process, and what is no process's where there was any."""
-    rows = [_process_row(row, row.moved, taken.wall_minus_monotonic) for row in taken.rows]
-    return rows + [_other_row(other) for other in taken.others.values() if _matters(other.moved)]
+def all_rows(taken: TakenProcesses, *, payload: bool = False) -> list[TrafficRow]:
+    """Every process, and what is no process's where there was any; `payload`: without headers, as it was moved."""
+    rows = [_process_row(row, row.payload if payload else row.moved, taken.wall_minus_monotonic) for row in taken.rows]
+    return rows + [
+        _other_row(other, other.payload if payload else other.moved)
+        for other in taken.others.values()
+        if _matters(other.moved)
+    ]
 
 
 def flow_rows(taken: TakenProcesses, within: Callable[[NDArray[np.void]], NDArray[np.bool_]]) -> list[TrafficRow]:
@@ -117,7 +133,7 @@ def flow_rows(taken: TakenProcesses, within: Callable[[NDArray[np.void]], NDArra
         rx, tx, connections = last.get(owner, (0.0, 0.0, 0.0))
         each = Moved(int(rx_total), int(tx_total), rx / interval, tx / interval, rx10, tx10)
         if isinstance(owner, OtherKind):
-            rows.append(_other_row(OtherTraffic(owner, each, int(connections))))
+            rows.append(_other_row(OtherTraffic(owner, each, int(connections)), each))
         else:
             rows.append(_process_row(by_pid[owner], each, taken.wall_minus_monotonic, int(connections)))
     return rows
@@ -139,8 +155,8 @@ def _process_row(
     )
 
 
-def _other_row(other: OtherTraffic) -> TrafficRow:
-    return TrafficRow(other.moved, other.connections, other=other.kind)
+def _other_row(other: OtherTraffic, moved: Moved) -> TrafficRow:
+    return TrafficRow(moved, other.connections, other=other.kind)
 
 
 def _matters(moved: Moved) -> bool:
@@ -223,12 +239,16 @@ def order_rows(rows: Iterable[TrafficRow], sort: str, descending: bool) -> list[
 class ProcessTable:
     """TableModel of processes."""
 
-    def __init__(self, rows: Sequence[TrafficRow], units: Units, *, commands: bool, width: int) -> None:
+    def __init__(
+        self, rows: Sequence[TrafficRow], units: Units, *, commands: bool, width: int, ascii_only: bool = False
+    ) -> None:
         """`commands`: whole command lines instead of names; `width`: cells of the table."""
         self._rows = rows
         self._units = units
         self._commands = commands
-        self.columns = _columns(units, commands=commands, width=width)
+        self._ascii_only = ascii_only
+        self._spark_cells = _spark_cells(width) if any(row.moved.recent or row.members for row in rows) else 0
+        self.columns = _columns(units, commands=commands, width=width, spark_cells=self._spark_cells)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -260,7 +280,20 @@ class ProcessTable:
             ),
             (count(row.connections) if row.connection is None else "", Tone.NORMAL if row.connections else Tone.DIM),
             *_figures(row.moved, self._units, quiet).values(),
+            *([(self._spark(row), Tone.RX)] if self._spark_cells else []),
         )
+
+    def _spark(self, row: TrafficRow) -> str:
+        """The rates of the last intervals, of a group those of its members together."""
+        recent: Sequence[float] = row.moved.recent
+        if row.members:
+            longest = max(len(member.moved.recent) for member in row.members)
+            sums = np.zeros(longest)
+            for member in row.members:
+                rates = np.array(member.moved.recent[-longest:])
+                sums[longest - len(rates) :] += np.nan_to_num(rates)
+            recent = sums.tolist()
+        return sparkline(recent, self._spark_cells, ascii_only=self._ascii_only)
 
     def _name(self, row: TrafficRow, quiet: Tone) -> Cell:
         indent = "  " * row.depth
@@ -313,8 +346,15 @@ def total_row(total: Moved, units: Units) -> dict[str, tuple[str, Tone]]:
     return _figures(total, units, Tone.NORMAL)
 
 
-def _columns(units: Units, *, commands: bool, width: int) -> tuple[Column, ...]:
+def _spark_cells(width: int) -> int:
+    """Cells of the sparkline; a narrow table has none."""
+    spare = width - _SPARKLINE_FROM_CELLS
+    return 0 if spare < 0 else min(RECENT_INTERVALS, _LEAST_SPARKLINE + spare // 2)
+
+
+def _columns(units: Units, *, commands: bool, width: int, spark_cells: int) -> tuple[Column, ...]:
     cells = 7 if units.iec else 6
+    spark = [Column("spark", f"▼+▲ last {spark_cells}", spark_cells, "right")] if spark_cells else []
     return (
         Column("pid", "pid", 7, "right"),
         Column("user", "user", 8 if width < 100 else 12, priority=1),
@@ -327,4 +367,5 @@ def _columns(units: Units, *, commands: bool, width: int) -> tuple[Column, ...]:
         Column("tx10", "▲ 10 s", cells + 1, "right", priority=3),
         Column("rx_total", "▼ total", cells + 2, "right"),
         Column("tx_total", "▲ total", cells + 2, "right"),
+        *spark,
     )

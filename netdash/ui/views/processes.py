@@ -11,11 +11,12 @@ from typing import ClassVar, Final
 from textual import on, work
 from textual.app import ComposeResult
 
+from netdash.model.headline import headline_accounting, headline_interfaces
 from netdash.model.snapshot import Layer, Process
 from netdash.ui.filtering import flows_in_scope, matching_processes
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, ProcessScope
-from netdash.ui.theme import Tone
+from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
 from netdash.ui.views.flow_text import Labels
 from netdash.ui.views.process_groups import ProcessGroup, connection_rows, group_rows, with_opened
@@ -31,12 +32,25 @@ from netdash.ui.views.process_rows import (
     total_of,
     total_row,
 )
+from netdash.ui.widgets.accounting_line import AccountingLine
 from netdash.ui.widgets.columns import place_columns
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import Part, TextLine
 
 _SUMMED_AT_ONCE: Final = 20_000
 """With more flows than this they are summed up in a thread, so that no key waits."""
+
+
+_OTHER_AMOUNT: Final = {
+    "rate": "total",
+    "total": "rate",
+    "rx": "rx_total",
+    "rx10": "rx_total",
+    "rx_total": "rx",
+    "tx": "tx_total",
+    "tx10": "tx_total",
+    "tx_total": "tx",
+}
 
 
 class ProcessesView(View):
@@ -57,6 +71,8 @@ class ProcessesView(View):
         KeyBinding("processes.sort_both", "b", "sort('rate')", "both", "Sort by received and sent together"),
         KeyBinding("processes.sort_total", "T", "sort('total')", "total", "Sort by bytes since the start"),
         KeyBinding("processes.sort_name", "N", "sort('name')", "name", "Sort by name"),
+        KeyBinding("processes.amounts", "m", "amounts", "rate/total", "Sort by rates, or by totals of that direction"),
+        KeyBinding("processes.layer", "p", "layer", "payload", "Wire bytes with headers, or the payload in them"),
         KeyBinding("processes.group", "a", "group", "group", "A row for each process, user, unit, container"),
         KeyBinding("processes.expand", "e", "expand", "expand", "Show or hide the connections below the process"),
         KeyBinding("processes.commands", "c", "commands", "command", "Command lines or names"),
@@ -71,12 +87,14 @@ class ProcessesView(View):
         self._sort = "rate"
         self._descending = True
         self._commands = False
+        self._payload = False  # whether payload is wanted; see _shows_payload
         self._group = ProcessGroup.PROCESSES
         self._opened: set[Hashable] = set()
 
     def compose(self) -> ComposeResult:
-        """The table and its sum."""
+        """The table, where all bytes went, and the sum of the table."""
         yield LineTable(id="process-table")
+        yield AccountingLine(id="process-accounting")
         yield TextLine(id="process-total")
 
     def on_mount(self) -> None:
@@ -86,6 +104,18 @@ class ProcessesView(View):
     def on_resize(self) -> None:
         """The columns depend on the width."""
         self._draw()
+
+    def measures(self) -> Sequence[str]:
+        """Wire bytes, or what processes moved."""
+        if not self._shows_payload:
+            return super().measures()
+        unit = self.state.units.rate_unit
+        return (f"payload that processes moved, {unit}", f"payload, {unit}", unit)
+
+    @property
+    def _shows_payload(self) -> bool:
+        """Payload is known of whole processes: not of some of their flows."""
+        return self._payload and flows_in_scope(self.state) is None
 
     def receive(self, state: DashboardState) -> None:
         """Takes the processes of the newest snapshot."""
@@ -104,7 +134,7 @@ class ProcessesView(View):
             return
         within = flows_in_scope(self.state)
         if within is None:
-            self._show(all_rows(taken))
+            self._show(all_rows(taken, payload=self._payload))
             return
         work = partial(flow_rows, taken, within)
         if len(taken.table) <= _SUMMED_AT_ONCE:
@@ -134,17 +164,38 @@ class ProcessesView(View):
         )
         table = self.query_one(LineTable)
         table.show(
-            ProcessTable(rows, self.state.units, commands=self._commands, width=self.size.width),
+            ProcessTable(
+                rows,
+                self.state.units,
+                commands=self._commands,
+                width=self.size.width,
+                ascii_only=palette_of(self.app).ascii_only,
+            ),
             sort=self._sort,
             descending=self._descending,
             empty_text=self._empty_text(),
         )
+        self._draw_accounting()
         self._draw_total(self._rows, table)
+
+    def _draw_accounting(self) -> None:
+        """Of the interface in scope, else of the interfaces whose sum the header tells."""
+        snapshot, interface = self.state.snapshot, self.state.scope.interface
+        line = self.query_one(AccountingLine)
+        if snapshot is None:
+            return
+        if interface is None:
+            where = ", ".join(each.name for each in headline_interfaces(snapshot.interfaces))
+            line.show_accounting(headline_accounting(snapshot), self.state.units, where)
+        else:
+            line.show_accounting(snapshot.accounting.get(interface.name), self.state.units, interface.name)
 
     def _connections_of(self, process: Process) -> list[TrafficRow]:
         if self._taken is None:
             return []
-        return connection_rows(self._taken, Labels.of(self.state), process, flows_in_scope(self.state))
+        return connection_rows(
+            self._taken, Labels.of(self.state), process, flows_in_scope(self.state), payload=self._shows_payload
+        )
 
     def _empty_text(self) -> str:
         if self._taken is None:
@@ -157,7 +208,9 @@ class ProcessesView(View):
     def _draw_total(self, rows: Sequence[TrafficRow], table: LineTable) -> None:
         """The sum of all rows, its figures below those of the rows."""
         total = total_row(total_of(rows), self.state.units)
-        layer = "TCP payload" if self.state.layer == Layer.PAYLOAD else "wire bytes"
+        layer = "payload" if self._shows_payload else "wire bytes"
+        if self.state.layer == Layer.PAYLOAD:
+            layer = "TCP payload"
         exited = sum(row.exited for row in rows)
         left: list[Part] = [
             f" TOTAL {layer}",
@@ -169,11 +222,13 @@ class ProcessesView(View):
             left.append((f", by ▼+▲ {self._sort}", Tone.DIM))
         margin = table.styles.scrollbar_size_vertical
         right: list[Part] = []
-        for placed in place_columns(table.model.columns, self.size.width - margin):
+        for placed in place_columns(table.model.columns, self.size.width - margin, table.hidden_columns):
             if placed.column.key in total:
                 text, tone = total[placed.column.key]
                 right.append((f" {text:>{placed.width}}", tone))
-        self.query_one(TextLine).show(left, [*right, " " * margin])
+            elif right:
+                right.append(" " * (placed.width + 1))
+        self.query_one("#process-total", TextLine).show(left, [*right, " " * margin])
 
     @on(LineTable.SortRequested)
     def _on_sort_requested(self, message: LineTable.SortRequested) -> None:
@@ -242,6 +297,22 @@ class ProcessesView(View):
         self._group = groups[(groups.index(self._group) + 1) % len(groups)]
         self._draw()
         self.post_message(self.Notice(f"a row for each of the {self._group}; e shows what is below"))
+
+    def action_layer(self) -> None:
+        """Payload or wire bytes."""
+        if self.state.layer == Layer.PAYLOAD:
+            self.post_message(self.Notice("packets are not counted here: payload of TCP is all that is known"))
+            return
+        self._payload = not self._payload
+        if self._payload and not self._shows_payload:
+            self.post_message(self.Notice("payload is known of whole processes: here are wire bytes"))
+        self._make_rows()
+        self.post_message(self.KeysChanged())  # the tab line says what is counted
+
+    def action_amounts(self) -> None:
+        """Rates or totals of the direction that is sorted by."""
+        self.action_sort(_OTHER_AMOUNT.get(self._sort, "rate"))
+        self.post_message(self.Notice(f"by {'totals since the start' if 'total' in self._sort else 'rates'}"))
 
     def action_sort(self, column: str) -> None:
         """Sorts by a column."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from netdash.model.units import Units
+from netdash.ui.text import width_of
 from netdash.ui.theme import Tone
 from netdash.ui.widgets.text_line import Part, TextLine
 
@@ -22,9 +23,15 @@ _TOLERANCE: Final = 0.001
 class AccountingLine(TextLine):
     """Kernel counter, counted, and of that: processes, forwarded, kernel's own, unattributed."""
 
-    def show_accounting(self, accounting: Accounting | None, units: Units) -> None:
-        """Draws it; None (packets are not counted, or nothing is known yet) leaves the line empty."""
-        self.show(_parts(accounting, units, wide=self.size.width >= _WIDE))
+    def show_accounting(self, accounting: Accounting | None, units: Units, where: str = "") -> None:
+        """Draws it; None (packets are not counted, or nothing is known yet) leaves the line empty.
+
+        `where`: the interfaces that it is of, for which there may be no room.
+        """
+        parts = _parts(accounting, units, wide=self.size.width >= _WIDE)
+        right = f"last interval of {where} " if parts and where else ""
+        used = sum(width_of(part if isinstance(part, str) else part[0]) for part in parts)
+        self.show(parts, [(right, Tone.DIM)] if used + width_of(right) <= self.size.width else [])
 
 
 def _parts(accounting: Accounting | None, units: Units, wide: bool) -> list[Part]:
@@ -44,5 +51,6 @@ def _parts(accounting: Accounting | None, units: Units, wide: bool) -> list[Part
     parts: list[Part] = []
     for name, (figure, tone) in zip(names, figures, strict=True):
         mark = "!" if tone is Tone.WARN else ""
-        parts += [(f" {name} ", Tone.DIM), (f"{mark}{units.volume(figure)} ", tone)]
+        # 80 cells take six figures of six cells each.
+        parts += [(f" {name} ", Tone.DIM), (f"{mark}{units.volume(figure)}{' ' if wide else ''}", tone)]
     return parts

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netdash.model.history import OtherKind, ProcessHistory, ProcessRow
-from netdash.model.process_history import KEPT_NS
+from netdash.model.process_history import KEPT_NS, RECENT_INTERVALS
 from netdash.model.snapshot import Process, Snapshot
 from netdash.model.tables import FLOW_OVERFLOW, Attribution
 from tests.ui.fixtures import flow, process, snapshot
@@ -152,3 +152,47 @@ def test_a_process_is_known_by_its_pid_after_its_row_is_gone() -> None:
     assert history.known[7].name == "curl"
     history.update(at(301, snapshot(3, processes=[process(7, "wget", start_ticks=9)])))
     assert history.known[7].name == "wget"
+
+
+def test_payload_is_counted_beside_wire_bytes() -> None:
+    history = ProcessHistory()
+    for tick in (1, 2):
+        history.update(
+            snapshot(tick, processes=[process(7, rx_bytes=100, tx_bytes=10, rx_payload=80, tx_payload=None)])
+        )
+    row = rows_of(history)[7]
+    assert (row.moved.rx_total, row.payload.rx_total, row.payload.rx_rate) == (200, 160, 80.0)
+    assert (row.moved.tx_total, row.payload.tx_total, row.payload.tx_rate10) == (20, None, None)
+    history.update(snapshot(3))
+    gone = rows_of(history)[7]
+    assert (gone.payload.rx_total, gone.payload.rx_rate) == (160, 0.0)
+    assert (gone.payload.tx_total, gone.payload.tx_rate) == (None, None), "what was never known is not a 0 later"
+    history.update(at(3 + KEPT_NS / 1e9, snapshot(4)))
+    assert not history.rows
+    other = history.others[OtherKind.GONE]
+    assert (other.moved.rx_total, other.payload.rx_total, other.payload.tx_total) == (200, 160, 0)
+
+
+def test_where_packets_are_not_counted_payload_is_all_there_is() -> None:
+    history = ProcessHistory()
+    moved = process(7, rx_bytes=None, tx_bytes=None, rx_payload=80, tx_payload=9)
+    history.update(snapshot(1, flow_layer="sockets", processes=[moved]))
+    row = rows_of(history)[7]
+    assert row.moved == row.payload
+    assert (row.moved.rx_total, row.moved.tx_total) == (80, 9)
+
+
+def test_rates_of_the_last_intervals() -> None:
+    history = ProcessHistory()
+    for tick in range(1, RECENT_INTERVALS + 4):
+        known = None if tick == 10 else tick
+        history.update(snapshot(tick, processes=[process(7, rx_bytes=known, tx_bytes=known)]))
+    recent = rows_of(history)[7].moved.recent
+    assert len(recent) == RECENT_INTERVALS
+    assert [rate for rate in recent if rate == rate] == [
+        2.0 * tick for tick in range(4, RECENT_INTERVALS + 4) if tick != 10
+    ]
+    twin = history.copy()
+    history.update(snapshot(RECENT_INTERVALS + 4))
+    assert rows_of(history)[7].moved.recent[-1] == 0.0
+    assert rows_of(twin)[7].moved.recent[-1] == 2.0 * (RECENT_INTERVALS + 3)
