@@ -62,6 +62,10 @@ class Decoder:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "packet-decoder")
 
+    def load(self) -> None:
+        """Begins to load what decoding needs, so that the first packet need not wait for it."""
+        self._thread.submit(_load)
+
     async def summaries(self, packets: Sequence[WatchedPacket]) -> list[PacketSummary]:
         """A line of each; some 0.3 ms a packet, and a second more for the first."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, _summaries, tuple(packets))
@@ -73,6 +77,10 @@ class Decoder:
     def close(self) -> None:
         """Waits for nothing; what is not begun is dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _load() -> None:
+    import netdash.packets.dissection  # noqa: F401
 
 
 def _summaries(packets: Sequence[WatchedPacket]) -> list[PacketSummary]:

@@ -95,9 +95,10 @@ def packet_list(app: Dashboard) -> PacketList:
     return packets_page(app).query_one(PacketList)
 
 
-async def open_page(app: Dashboard, pilot: Pilot[int], *keys: str) -> FakePacketSource:
-    """Presses the keys that lead to the page; the watch has begun then."""
-    await take(app, pilot, *map(packets_snapshot, range(3)))
+async def open_page(app: Dashboard, pilot: Pilot[int], *keys: str, snapshots: int = 3) -> FakePacketSource:
+    """Presses the keys that lead to the page, after so many snapshots; the watch has begun then."""
+    if snapshots:
+        await take(app, pilot, *map(packets_snapshot, range(snapshots)))
     await pilot.press(*keys)
     await settle(pilot, lambda: isinstance(app.main_screen.view, PacketsView))
     source = app.source

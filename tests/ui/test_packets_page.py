@@ -6,13 +6,15 @@ import pytest
 
 from netdash.model.held_packets import MAX_HELD_PACKETS
 from netdash.model.packets import PacketWatch, WatchedFlow
+from netdash.model.select import InterfaceSelection
 from netdash.model.tables import pack_address
+from netdash.options import Options
 from netdash.ui.widgets.filter_prompt import FilterPrompt
 from tests.ui.apps import dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, interface, snapshot
 from tests.ui.golden import screen_text
 from tests.ui.packets import FLOW, FakePacketSource, open_page, packet, packet_line, packet_list, packets_snapshot
-from tests.unit.kernel.flow_frames import ipv4, tcp
+from tests.unit.kernel.flow_frames import ipv4, tcp, udp
 
 DNS = WatchedFlow(0x0800, 6, pack_address("10.0.0.1"), 53000, pack_address("198.51.100.7"), 53)
 
@@ -147,6 +149,29 @@ async def test_space_pauses() -> None:
         await pilot.press("space")
         source.deliver(packet(4))
         await settle(pilot, lambda: "2 shown" in packet_line(app, "counts"))
+
+
+async def test_the_hidden_ssh_session_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its packets would be those that draw the list."""
+    monkeypatch.setenv("SSH_CONNECTION", "198.51.100.7 443 192.0.2.1 1234")
+    app = dashboard(FakePacketSource())
+    async with app.run_test(size=(120, 20)) as pilot:
+        await take(app, pilot, *map(packets_snapshot, range(3)))
+        await pilot.press("x")
+        assert app.state.hidden_session is not None
+        source = await open_page(app, pilot, "2", "v", snapshots=0)
+        source.deliver(packet(1), packet(2, ipv4(17, udp(b"other"))), packet(3))
+        await settle(pilot, lambda: "1 shown" in packet_line(app, "counts"))
+        assert "UDP" in screen_text(app)
+
+
+async def test_only_interfaces_that_are_looked_at() -> None:
+    app = dashboard(FakePacketSource(), Options(interfaces=InterfaceSelection(("eth0", "wan"))))
+    async with app.run_test(size=(120, 20)) as pilot:
+        source = await open_page(app, pilot, "2", "v")
+        source.deliver(packet(1, ifindex=2), packet(2, ifindex=3), packet(3, ifindex=4))
+        await settle(pilot, lambda: "2 shown" in packet_line(app, "counts"))
+        assert "#3" not in screen_text(app)
 
 
 async def test_a_refusal_says_why() -> None:

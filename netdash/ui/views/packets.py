@@ -136,6 +136,7 @@ class PacketsView(View):
         if is_other or has_other_flows or is_elsewhere:
             self._choice = choice  # deliveries come for this one
             if is_other or is_elsewhere:
+                self._decoder.load()
                 self._clear()
             self.run_worker(self._watch(choice, self._moment_ns()), exclusive=True, group="packet-watch")
         self._point_at_moment()
@@ -183,6 +184,8 @@ class PacketsView(View):
             # What somebody reads does not go away: then the new ones stay out of a full list.
             self._held.add(packets, make_room=self._list.follows)
         self._list.mark_changed()
+        if not len(self._list.span):
+            self._show_lines()
 
     def _wanted(self, packets: Sequence[WatchedPacket]) -> Sequence[WatchedPacket]:
         """Without those of interfaces that are not looked at, and of the SSH connection that is hidden: drawing them
@@ -277,7 +280,8 @@ class PacketsView(View):
     def _show_lines(self) -> None:
         """The lines above the list."""
         said = self._list.failure or self._said
-        self._list.describe(self._interfaces(), said or ("no packet yet" if self.state.packet_feed.live else ""))
+        empty = "decoding" if len(self._held) else "no packet yet" if self.state.packet_feed.live else ""
+        self._list.describe(self._interfaces(), said or empty)
         left: list[Part] = [" packets ", (self._choice.words if self._choice else "", Tone.ACCENT)]
         self.query_one("#packet-choice", TextLine).show(left, [(f" {said} ", Tone.WARN)] if len(self._held) else [])
         self._show_counts()
