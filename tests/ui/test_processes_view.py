@@ -321,9 +321,9 @@ async def test_where_all_bytes_went() -> None:
 async def test_sparklines_where_there_is_room() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(150, 24)) as pilot:
+        steady = process(2, "b", rx_bytes=None, tx_bytes=5)
         rising = [
-            snapshot(tick, processes=[process(1, "a", rx_bytes=tick * 10, tx_bytes=0), process(2, "b", rx_bytes=None, tx_bytes=5)])
-            for tick in range(1, 8)
+            snapshot(tick, processes=[process(1, "a", rx_bytes=tick * 10, tx_bytes=0), steady]) for tick in range(1, 8)
         ]
         await show(app, pilot, snapshot(0), *rising)
         assert "▼+▲ last 21" in titles(app)
