@@ -8,9 +8,11 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NoReturn, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from netdash import __version__
+from netdash.commands.arguments import LineParser, add_part_of_file, add_units, whole_number
+from netdash.commands.privilege import become_ordinary
 from netdash.errors import NetdashError, UsageError, keep_traceback
 from netdash.model.filter import Filter, FilterError, parse_filter
 from netdash.model.sanitize import sanitize
@@ -42,15 +44,9 @@ payload.
   netdash --log                    the dashboard, recording
   netdash -q --log=web.netdash     records alone, until Ctrl+C
   netdash -r web.netdash -t --from 14:00 --to 14:10
+  netdash report web.netdash       who moved how much, over hours or months; netdash report --help
   netdash doctor                   what works here, what does not, why, and how to change it
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    """Tells a wrong argument in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see netdash --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,8 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given[:1] == ["doctor"]:
-        return _run_doctor(given[1:])
+    match given[:1]:
+        case ["doctor"]:
+            from netdash.commands import doctor
+
+            return doctor.run(given[1:])
+        case ["report"]:
+            from netdash.commands import report
+
+            return report.run(given[1:])
     options, output = parse_arguments(arguments)
     if output == "dashboard" and _terminal_cannot_show_dashboard():
         output = "text" if options.log_path is None else "none"
@@ -84,7 +87,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     # Before the dashboard is imported: the collector loads what it needs at the same time, and never holds a terminal.
     collector = start_collector(options)
-    _become_ordinary()
+    become_ordinary()
     if output == "dashboard":
         from netdash.sources.live import LiveSource
         from netdash.ui.run import run_dashboard
@@ -126,7 +129,7 @@ def _run_file(path: str, arguments: Sequence[str] | None, options: Options, outp
     if opened.kind is FileKind.RECORDING:
         opened.file.close()  # before SQLite opens it: closing any descriptor drops the locks on a file
         return _run_recording(path, arguments, options, output)
-    _become_ordinary()
+    become_ordinary()
     if output == "dashboard":
         return _play_capture(opened, arguments)
     from netdash.sinks.headless import run_output
@@ -168,7 +171,7 @@ def _run_recording(path: str, arguments: Sequence[str] | None, options: Options,
     from netdash.sources.recording import recording_source
 
     store = RecordingStore(path)
-    _become_ordinary()
+    become_ordinary()
     with progress_line(store.progress):
         recording = recording_source(store, options)
     if output == "dashboard":
@@ -185,17 +188,6 @@ def _run_recording(path: str, arguments: Sequence[str] | None, options: Options,
     if (complaint := recording.complaint()) is not None:
         print(f"netdash: {complaint}", file=sys.stderr)
     return code
-
-
-def _run_doctor(arguments: Sequence[str]) -> int:
-    _Parser(
-        prog="netdash doctor",
-        description="Tells what works here, what does not, why, and the command that changes it.",
-    ).parse_args(arguments)
-    from netdash.doctor import report
-
-    sys.stdout.write(report())
-    return 0
 
 
 def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None = None) -> tuple[Options, Output]:
@@ -254,7 +246,7 @@ def _known_view(name: str | None) -> View | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = LineParser(
         prog="netdash",
         description="Shows live which interface, which process and which connection makes the traffic.",
         epilog=_EPILOG,
@@ -265,13 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     add("interfaces", nargs="*", metavar="INTERFACE", help="interfaces or patterns such as 'eth*' and '!docker0'")
     add("-i", "--interface", action="append", default=[], metavar="IF", help="same, repeatable")
     add("-r", "--read", metavar="FILE", help="read a capture file (pcap, pcapng, also .gz) or a recording instead")
-    add(
-        "--from",
-        dest="from_moment",
-        metavar="TIME",
-        help="of a file: from then on (14:00: of its last day; 2026-11-22T14:00, '10m ago')",
-    )
-    add("--to", dest="to_moment", metavar="TIME", help="of a file: up to then (also +5m, from --from on)")
+    add_part_of_file(parser)
     add("--follow", action="store_true", help="of a recording that is being made: go on with what comes")
     add(
         "--local-net",
@@ -302,8 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-f", "--filter", metavar="EXPR", help="show only what matches, such as 'port:443 not proc:nginx rate>1M'")
     add("--capture-filter", metavar="EXPR", help="count only packets that match a pcap expression (needs libpcap)")
     add("-n", "--numeric", action="store_true", help="no look-up of host and service names")
-    add("-u", "--units", choices=("bits", "bytes"), help="unit of rates (default bits)")
-    add("--iec", action="store_true", help="prefixes of 1024 (Ki, Mi) instead of 1000 (k, M)")
+    add_units(parser)
     add("--netns", metavar="NAME|PID", help="look at another network namespace")
     outputs = parser.add_mutually_exclusive_group()
     outputs.add_argument("-t", "--text", action="store_true", help="plain text to stdout")
@@ -422,35 +407,12 @@ def _age(text: str) -> float:
     return age
 
 
-def _whole_number(text: str, lowest: int, highest: int) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
-    if not lowest <= number <= highest:
-        raise argparse.ArgumentTypeError(f"'{sanitize(text, 32)}' is no whole number from {lowest} to {highest}")
-    return number
-
-
 def _count(text: str) -> int:
-    return _whole_number(text, 1, 10**9)
+    return whole_number(text, 1, 10**9)
 
 
 def _flow_limit(text: str) -> int:
-    return _whole_number(text, _MIN_FLOWS, _MAX_FLOWS)
-
-
-def _become_ordinary() -> None:
-    """What draws and writes needs no privilege: it becomes the user that called sudo, without any capability."""
-    from netdash.kernel.privileges import drop_privileges, invoking_user
-
-    user = invoking_user()
-    drop_privileges(user=user)
-    # What is not imported yet is read as that user.
-    needed = {"netdash's own files": __file__, "the Python that netdash runs in": os.__file__}
-    for what, path in needed.items():
-        if user is not None and not os.access(os.path.dirname(path), os.R_OK | os.X_OK):
-            raise NetdashError(
-                f"user {sanitize(user.name, 32)} cannot read {what}; "
-                "install it where that user can read, or run it as root without sudo"
-            )
+    return whole_number(text, _MIN_FLOWS, _MAX_FLOWS)
 
 
 def _terminal_cannot_show_dashboard() -> bool:

@@ -20,6 +20,9 @@ _STEP: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(days?|hours?|minutes?|seco
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _SECONDS: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
+_LATEST: Final = 253_402_300_799.0
+"""9999-12-31T23:59:59Z, the last second that ISO 8601 writes with four digits."""
+
 
 class MomentError(UsageError):
     """The text names no moment; the message says what would."""
@@ -91,6 +94,17 @@ def parse_span(text: str) -> float:
     if not text:
         raise ValueError("no span of time")
     return seconds
+
+
+def iso_time(seconds: float) -> str:
+    """Seconds since the epoch as "2026-11-22T14:03:22.104Z"; what no calendar holds becomes its nearest end."""
+    moment = datetime.fromtimestamp(min(max(0.0, seconds), _LATEST), UTC)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def moment_text(moment: float) -> str:
+    """Local time as `parse_moment` reads it: "2026-11-22T14:03:22"."""
+    return _local(moment).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def span_text(seconds: float) -> str:

@@ -71,6 +71,11 @@ class Units:
         return f"{digits.rstrip('0').rstrip('.') if '.' in digits else digits}{prefix}b"
 
     @property
+    def rate_words(self) -> str:
+        """The unit of rates and what a prefix is: "bit/s, k = 1000"."""
+        return f"{self.rate_unit}, {'Ki = 1024' if self.iec else 'k = 1000'}"
+
+    @property
     def rate_unit(self) -> str:
         """The unit of rates without prefix: "bit/s" or "B/s"."""
         return "bit/s" if self.bits else "B/s"

@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from netdash.recording.minute_sums import INTERFACE_FIGURES
+INTERFACE_FIGURES: Final = (
+    "rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped",
+)  # fmt: skip
+"""Counters of an interface, by their names in `Interface` and in the tables."""
+MAX_PROCESSES: Final = 100
+MAX_CONVERSATIONS: Final = 200
+"""Rows of one minute in the plain tables; the less busy are summed in one."""
 
-_PACKETS: Final = ("rx_packets", "tx_packets")
 _VOLUMES: Final = ("rx_bytes", "tx_bytes", "rx_payload", "tx_payload")
 
 SECONDS_BY_MINUTE: Final = (
@@ -50,6 +55,8 @@ class Dimension:
     """SELECT of keys and columns by `minute`, from `:begin` to before `:end` (seconds since the epoch)."""
     limit: int | None
     """Rows of an hour; the less busy are in one without a name."""
+    minute_limit: int | None = None
+    """As MAX_PROCESSES and MAX_CONVERSATIONS."""
 
     @property
     def table(self) -> str:
@@ -92,8 +99,7 @@ _INTERFACE_COLUMNS: Final = {
 }
 _PEAKS: Final = {"rx_peak": "max(rx_peak)", "tx_peak": "max(tx_peak)"}
 _NO_PEAKS: Final = {"rx_peak": "NULL", "tx_peak": "NULL"}
-_OWNED: Final = {**{name: _whole(name) for name in _VOLUMES}, **_PEAKS}
-_CARRIED: Final = {**{name: _whole(name) for name in (*_VOLUMES[:2], *_PACKETS, *_VOLUMES[2:])}, **_PEAKS}
+_COLUMNS: Final = {**{name: _whole(name) for name in _VOLUMES}, **_PEAKS}
 
 
 def _by_minute(source: str, keys: tuple[str, ...], columns: Mapping[str, str], peaks: Mapping[str, str]) -> str:
@@ -101,11 +107,8 @@ def _by_minute(source: str, keys: tuple[str, ...], columns: Mapping[str, str], p
     names = ", ".join(keys)
     aggregates = ", ".join(f"{sql} AS {name}" for name, sql in {**columns, **peaks}.items())
     plain = ", ".join((*keys, *(name for name in columns if name not in peaks)))
-    highest = ", ".join(
-        f"max(ifnull({way}_peak, 0), ifnull(CAST(coalesce({way}_bytes, {way}_payload) / seconds AS INTEGER), 0)) "
-        f"AS {way}_peak"
-        for way in ("rx", "tx")
-    )
+    mean = "ifnull(CAST(round(coalesce({way}_bytes, {way}_payload) / seconds) AS INTEGER), 0)"
+    highest = ", ".join(f"max(ifnull({way}_peak, 0), {mean.format(way=way)}) AS {way}_peak" for way in ("rx", "tx"))
     return (
         f"SELECT minute, {plain}, {highest} FROM (SELECT minute, {names}, {aggregates} FROM {source} "
         f"WHERE minute >= :begin AND minute < :end GROUP BY minute, {names}) JOIN ({SECONDS_BY_MINUTE}) USING (minute)"
@@ -122,11 +125,13 @@ _CONVERSATIONS: Final = (
 
 
 def _owned(name: str, keys: tuple[str, ...], columns: Mapping[str, str], peaks: Mapping[str, str]) -> Dimension:
-    return Dimension(name, keys, columns, _by_minute(_PROCESSES, keys, columns, peaks), 100)
+    return Dimension(name, keys, columns, _by_minute(_PROCESSES, keys, columns, peaks), 100, MAX_PROCESSES)
 
 
 def _carried(name: str, keys: tuple[str, ...], limit: int) -> Dimension:
-    return Dimension(name, keys, _CARRIED, _by_minute(_CONVERSATIONS, keys, _CARRIED, _NO_PEAKS), limit)
+    return Dimension(
+        name, keys, _COLUMNS, _by_minute(_CONVERSATIONS, keys, _COLUMNS, _NO_PEAKS), limit, MAX_CONVERSATIONS
+    )
 
 
 INTERFACE: Final = Dimension(
@@ -138,9 +143,9 @@ INTERFACE: Final = Dimension(
     None,
 )
 PROGRAM: Final = _owned(
-    "program", ("name", "user", "unit", "container"), {"process": _same("process"), **_OWNED}, _PEAKS
+    "program", ("name", "user", "unit", "container"), {"process": _same("process"), **_COLUMNS}, _PEAKS
 )
-USER: Final = _owned("user", ("user",), _OWNED, _NO_PEAKS)
+USER: Final = _owned("user", ("user",), _COLUMNS, _NO_PEAKS)
 REMOTE: Final = _carried("remote", ("remote",), 100)
 PORT: Final = _carried("port", ("protocol", "port", "direction"), 50)
 

@@ -57,7 +57,6 @@ CREATE TABLE IF NOT EXISTS remote_hour (
     remote TEXT NOT NULL,
     hour INTEGER NOT NULL,
     rx_bytes INTEGER, tx_bytes INTEGER,
-    rx_packets INTEGER, tx_packets INTEGER,
     rx_payload INTEGER, tx_payload INTEGER,
     rx_peak INTEGER, tx_peak INTEGER,
     PRIMARY KEY (remote, hour)
@@ -69,7 +68,6 @@ CREATE TABLE IF NOT EXISTS port_hour (
     direction TEXT NOT NULL,             -- as in remote_minute
     hour INTEGER NOT NULL,
     rx_bytes INTEGER, tx_bytes INTEGER,
-    rx_packets INTEGER, tx_packets INTEGER,
     rx_payload INTEGER, tx_payload INTEGER,
     rx_peak INTEGER, tx_peak INTEGER,
     PRIMARY KEY (protocol, port, direction, hour)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from netdash.model.headline import headline_interfaces
 from netdash.model.protocols import CLOSE, LISTEN, TCP, UDP
 from netdash.model.snapshot import Interface, Process, Snapshot
+from netdash.recording.dimensions import INTERFACE_FIGURES
 from netdash.recording.flow_sums import FlowSums
 
 SECONDS_A_MINUTE = 60
@@ -39,11 +40,6 @@ class ProcessSum:
     rx_peak: float = 0.0
     tx_peak: float = 0.0
     connections: int = 0
-
-
-INTERFACE_FIGURES = (
-    "rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped",
-)  # fmt: skip
 
 
 @dataclass(slots=True)

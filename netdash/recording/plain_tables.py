@@ -13,12 +13,11 @@ from netdash.model.protocols import protocol_name
 from netdash.model.snapshot import Process
 from netdash.model.tables import ATTRIBUTION_NAMES, FLOW_OVERFLOW, UNKNOWN, address_text
 from netdash.recording.conversations import DIRECTIONS, busiest, conversations, sum_by
+from netdash.recording.dimensions import INTERFACE_FIGURES, MAX_CONVERSATIONS, MAX_PROCESSES
 from netdash.recording.flow_sums import FIGURES
 from netdash.recording.hour_sums import HOUR_SECONDS, HourSums
-from netdash.recording.minute_sums import INTERFACE_FIGURES, MinuteSums, ProcessSum
+from netdash.recording.minute_sums import MinuteSums, ProcessSum
 
-MAX_PROCESSES: Final = 100
-MAX_CONVERSATIONS: Final = 200
 MAX_FLOWS: Final = 20_000
 """Rows of one minute; the smallest beyond are summed."""
 

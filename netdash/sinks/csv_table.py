@@ -12,6 +12,7 @@ from typing import Final, TextIO
 
 import msgspec
 
+from netdash.model.moments import iso_time
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Snapshot
 from netdash.options import View
@@ -21,7 +22,6 @@ from netdash.sinks.rows import (
     AddressTexts,
     flow_rows,
     interface_row,
-    iso_time,
     process_moved,
     process_row,
     protocols_row,

@@ -7,6 +7,7 @@ from typing import Final, TextIO
 import msgspec
 
 from netdash import __version__
+from netdash.model.moments import iso_time
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Health, Snapshot
 from netdash.options import View
@@ -16,7 +17,6 @@ from netdash.sinks.rows import (
     flow_rows,
     interface_facts,
     interface_row,
-    iso_time,
     process_moved,
     process_row,
     protocols_row,

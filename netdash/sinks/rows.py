@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from netdash.model.moments import iso_time
 from netdash.model.protocols import (
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
@@ -45,17 +45,8 @@ T = TypeVar("T")
 IPV4: Final = 4
 """Family of IPv4 sockets in SOCKET_ROW."""
 
-_LATEST: Final = 253_402_300_799.0
-"""9999-12-31T23:59:59Z, the last second that ISO 8601 writes with four digits."""
-
 _ADDRESSES_KEPT: Final = 262_144
 """Both ends of as many flows as the flow table holds."""
-
-
-def iso_time(seconds: float) -> str:
-    """Seconds since the epoch as "2026-11-22T14:03:22.104Z"; what no calendar holds becomes its nearest end."""
-    moment = datetime.fromtimestamp(min(max(0.0, seconds), _LATEST), UTC)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def interface_names(snapshot: Snapshot) -> dict[int, str]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import Final, TextIO
+from typing import Final
 
-from netdash.errors import NetdashError
+from netdash.sinks.output import ReaderGoneError, discard, writing_to
 from netdash.sinks.sink import Sink
 from netdash.sources.source import SnapshotSource, SourceEndedError
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-
-_READER_GONE: Final = (errno.EPIPE, errno.ECONNRESET, errno.EIO)
-"""Errors of a write whose reader has ended: pipe, socket, hung-up terminal (tty_write in drivers/tty/tty_io.c)."""
 
 
 async def run_headless(
@@ -38,16 +33,12 @@ async def run_headless(
     with _signals_call(run.request_stop, lambda: run.give_up(consumer)):
         try:
             await consumer
-        except _ReaderGoneError:
-            _discard(sink.stream)
+        except ReaderGoneError:
+            discard(sink.stream)
         except asyncio.CancelledError:
             if not run.given_up:
                 raise
     return 0
-
-
-class _ReaderGoneError(Exception):
-    """Nobody reads the output any more."""
 
 
 class _Run:
@@ -101,18 +92,14 @@ class _Run:
         """Ends at once, from a signal handler: wakes a write that hangs, or the wait for a snapshot."""
         self.given_up = True
         if self._writing:
-            raise _ReaderGoneError
+            raise ReaderGoneError
         consumer.get_loop().call_soon_threadsafe(consumer.cancel)
 
     def _write(self, call: Callable[[], None]) -> None:
         self._writing = True
         try:
-            call()
-        except OSError as error:
-            if error.errno in _READER_GONE:
-                raise _ReaderGoneError from error
-            _discard(self._sink.stream)
-            raise NetdashError(f"cannot write the output: {error.strerror}; make room or write elsewhere") from error
+            with writing_to(self._sink.stream):
+                call()
         finally:
             self._writing = False
 
@@ -141,14 +128,3 @@ def _signals_call(first: Callable[[], None], again: Callable[[], None]) -> Itera
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _discard(stream: TextIO) -> None:
-    """Lets the stream's descriptor lead nowhere: what is still buffered would fail again at the interpreter's exit."""
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError):
-        return
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, descriptor)
-    os.close(devnull)

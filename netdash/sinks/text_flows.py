@@ -16,7 +16,7 @@ from netdash.model.tables import ATTRIBUTION_NAMES, FLOW_ECHO, FLOW_FRAGMENT, FL
 from netdash.model.units import NOT_KNOWN, Units
 from netdash.model.windows import WINDOW_SECONDS
 from netdash.sinks.rows import flows_moved, interface_names, process_names
-from netdash.sinks.text_layout import Names, clean, layer_words, more, rate, rate_words
+from netdash.sinks.text_layout import Names, clean, layer_words, more, rate
 
 _HOST_WIDTH: Final = 40
 """iftop's; wider where a name or an IPv6 address with its port needs it."""
@@ -59,7 +59,7 @@ def flows_text(
     figures = [(fields(row, _SENT), fields(row, _RECEIVED)) for row in top.tolist()]
     lines = _table(table.flows[top], heading, figures, snapshot, names)
     return [
-        f"Flows  (rates: {rate_words(units)}; {layer_words(snapshot.mode)})",
+        f"Flows  (rates: {units.rate_words}; {layer_words(snapshot.mode)})",
         *lines,
         *more(limit, len(busy), "flows"),
         *_footer(history, snapshot, units, len(lines[1])),
@@ -80,7 +80,7 @@ def flow_totals_text(total: Snapshot, names: Names, units: Units, limit: int) ->
     columns = top[f"tx_{suffix}"].tolist(), top[f"rx_{suffix}"].tolist()
     figures = [(fields(sent), fields(received)) for sent, received in zip(*columns, strict=True)]
     return [
-        f"Flows  (average rate: {rate_words(units)}; {layer_words(total.mode)})",
+        f"Flows  (average rate: {units.rate_words}; {layer_words(total.mode)})",
         *_table(top, ("average", "cumulative"), figures, total, names),
         *more(limit, len(moved), "flows"),
     ]

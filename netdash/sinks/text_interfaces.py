@@ -7,7 +7,8 @@ from typing import Final
 
 from netdash.model.snapshot import Accounting, Interface, Snapshot
 from netdash.model.units import NOT_KNOWN, Units
-from netdash.sinks.text_layout import clean, per_second, table
+from netdash.sinks.text_layout import clean, per_second
+from netdash.sinks.text_table import table
 
 _DEV: Final = ("IFACE", "rxpck/s", "txpck/s", "rxkB/s", "txkB/s", "rxmcst/s", "%ifutil")
 

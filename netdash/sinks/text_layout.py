@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,23 +48,6 @@ class Names:
         return service or (str(port) if port else "*")
 
 
-def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int], minimum: Sequence[int]
-) -> list[str]:
-    """Lines of columns as wide as their widest field, at least `minimum`; columns in `left` begin at the left."""
-    widths = [
-        max(least, len(title), *(len(row[column]) for row in rows))
-        for column, (title, least) in enumerate(zip(header, minimum, strict=True))
-    ]
-    return [
-        " ".join(
-            field.ljust(width) if column in left else field.rjust(width)
-            for column, (field, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (header, *rows)
-    ]
-
-
 def per_second(value: int | None, interval: float) -> str:
     """A count as sar writes rates: two decimals."""
     return NOT_KNOWN if value is None or interval <= 0 else f"{value / interval:.2f}"
@@ -79,11 +61,6 @@ def rate(units: Units, value: int | None, interval: float) -> str:
 def layer_words(mode: Mode) -> str:
     """Which bytes flows and processes count."""
     return "payload bytes of TCP" if mode.layer is Layer.PAYLOAD else "wire bytes with link-layer headers"
-
-
-def rate_words(units: Units) -> str:
-    """The unit of rates: "bit/s, k = 1000"."""
-    return f"{units.rate_unit}, {'Ki = 1024' if units.iec else 'k = 1000'}"
 
 
 def more(shown: int, total: int, what: str) -> list[str]:

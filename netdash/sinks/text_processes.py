@@ -11,7 +11,8 @@ from netdash.model.snapshot import Layer, Process, Snapshot
 from netdash.model.tables import UNKNOWN, Attribution
 from netdash.model.units import Units
 from netdash.sinks.rows import process_moved
-from netdash.sinks.text_layout import clean, layer_words, more, rate, rate_words, table
+from netdash.sinks.text_layout import clean, layer_words, more, rate
+from netdash.sinks.text_table import table
 
 _HEADER: Final = ("NAME/PID/USER", "SENT", "RECEIVED", "APP SENT", "APP RECEIVED", "CONNECTIONS")
 
@@ -35,7 +36,7 @@ def processes_text(snapshot: Snapshot, units: Units, limit: int) -> list[str]:
         figures = [rate(units, _sum(flows[column]), snapshot.interval) for column in (tx, rx)]
         rows.append((name, *figures, "", "", "") if wire else (name, "", "", *figures, ""))
     return [
-        f"Processes  ({rate_words(units)}; sent, received: {layer_words(snapshot.mode)}; app: payload)",
+        f"Processes  ({units.rate_words}; sent, received: {layer_words(snapshot.mode)}; app: payload)",
         *table(_HEADER, rows, (0,), _MINIMUM),
         *more(limit, len(moved), "processes"),
     ]

@@ -10,7 +10,8 @@ from netdash.model.snapshot import InterfaceProtocols, Snapshot, Traffic
 from netdash.model.stations import NO_STATION, mac_text, own_macs, station_name
 from netdash.model.units import NOT_KNOWN, Units
 from netdash.sinks.rows import interface_names
-from netdash.sinks.text_layout import clean, more, per_second, rate, rate_words, table
+from netdash.sinks.text_layout import clean, more, per_second, rate
+from netdash.sinks.text_table import table
 
 _DETAILED: Final = (
     "",
@@ -50,7 +51,7 @@ def protocols_summary_text(snapshot: Snapshot, units: Units) -> list[str]:
         volumes = [units.volume(t.rx_bytes + t.tx_bytes) for _, t in _kinds(protocols)]
         rows.append((clean(name), *volumes, rate(units, total.rx_bytes + total.tx_bytes, snapshot.interval)))
     return [
-        f"Protocols  (wire bytes of the interval, in and out; activity: {rate_words(units)})",
+        f"Protocols  (wire bytes of the interval, in and out; activity: {units.rate_words})",
         *(table(_GENERAL, rows, (0,), [9] * len(_GENERAL)) if rows else ["  none"]),
     ]
 
@@ -103,7 +104,7 @@ def _stations_text(snapshot: Snapshot, units: Units) -> list[str]:
     names, own = interface_names(snapshot), own_macs(snapshot.interfaces)
     rows = [_station_row(station, names, own, units, snapshot.interval) for station in stations[order]]
     return [
-        f"Stations  (wire packets and bytes from and to each MAC address; rates: {rate_words(units)})",
+        f"Stations  (wire packets and bytes from and to each MAC address; rates: {units.rate_words})",
         *table(_STATION, rows, (0, 1, 2), [17, 8, 9, 9, 7, 11, 7, 9, 7, 11, 7]),
         *more(len(rows), len(stations), "stations"),
         "",

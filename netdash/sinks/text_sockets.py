@@ -11,7 +11,8 @@ from netdash.model.snapshot import Snapshot
 from netdash.model.tables import UNKNOWN
 from netdash.model.units import NOT_KNOWN
 from netdash.sinks.rows import IPV4, process_names
-from netdash.sinks.text_layout import LONG_ROWS, Names, more, table
+from netdash.sinks.text_layout import LONG_ROWS, Names, more
+from netdash.sinks.text_table import table
 
 _HEADER: Final = (
     "Netid",

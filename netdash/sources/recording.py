@@ -6,12 +6,11 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from time import localtime, strftime
 
 import numpy as np
 
 from netdash.errors import NetdashError
-from netdash.model.moments import parse_limits
+from netdash.model.moments import moment_text, parse_limits
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.model.tables import FLOW_ROW, empty
@@ -139,15 +138,12 @@ def recording_source(store: RecordingStore, options: Options) -> RecordingSource
         start=begin,
     )
     if not _chosen(table, -1, source.begin, source.end):
-        raise NetdashError(f"nothing was recorded then; {path} holds {_span(table.earliest, table.latest)}")
+        raise NetdashError(
+            f"nothing was recorded then; {path} holds {moment_text(table.earliest)} to {moment_text(table.latest)}"
+        )
     if end is not None:
         store.end_at(end)
     return source
-
-
-def _span(first: float, last: float) -> str:
-    form = "%Y-%m-%dT%H:%M:%S"
-    return f"{strftime(form, localtime(first))} to {strftime(form, localtime(last))}"
 
 
 def _chosen(table: Timetable, after: int, begin: float, end: float) -> list[int]:

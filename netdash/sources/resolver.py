@@ -13,6 +13,7 @@ from typing import Final
 from netdash.model.protocols import DCCP, SCTP, TCP, UDP, UDPLITE
 from netdash.model.sanitize import sanitize
 from netdash.model.tables import IPV4_PREFIX
+from netdash.services import service_name
 
 MAX_NAMES: Final = 4096
 """Answers kept; the one not asked for longest goes first."""
@@ -27,8 +28,6 @@ NO_NAME_SECONDS: Final = 300.0
 
 NAME_LIMIT: Final = 253
 """Characters of a host name (RFC 1035 section 2.3.4, without the length octets)."""
-
-_SERVICE_LIMIT: Final = 32
 
 _SERVICE_PROTOCOLS: Final = {TCP: "tcp", UDP: "udp", DCCP: "dccp", SCTP: "sctp", UDPLITE: "udp"}
 
@@ -122,7 +121,4 @@ def _service_name(port: int, protocol: int) -> str | None:
     family = _SERVICE_PROTOCOLS.get(protocol)
     if family is None or port == 0:
         return None
-    try:
-        return sanitize(socket.getservbyport(port, family), _SERVICE_LIMIT)
-    except (OSError, UnicodeError):
-        return None
+    return service_name(port, family)

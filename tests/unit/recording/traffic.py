@@ -34,12 +34,13 @@ class Minutes:
     """What `snapshots` sum to."""
 
     seconds: dict[int, float]
+    interface_seconds: dict[tuple[int, str], float]
     cells: dict[str, Cells]
     """By dimension, as netdash.recording.dimensions names it."""
 
 
 def snapshots(hours: float, start: float = MIDNIGHT, seed: int = 1, step: float = 20.0) -> Iterator[Snapshot]:
-    """Intervals of `step` seconds. eth0 is the headline; docker0 carries the same connections once more."""
+    """Intervals of `step` seconds. eth0 is the headline; docker0 has connections of its own, and is gone at times."""
     chance = random.Random(seed)
     for number in range(round(hours * HOUR / step)):
         time = start + (number + 1) * step
@@ -48,13 +49,40 @@ def snapshots(hours: float, start: float = MIDNIGHT, seed: int = 1, step: float 
             time=time,
             monotonic_ns=round((time - MIDNIGHT) * 1e9) + 10**15,
             interval=step,
-            interfaces=(_interface(chance, "eth0", 4, "physical"), _interface(chance, "docker0", 5, "bridge")),
+            interfaces=(
+                _interface(chance, "eth0", 4, "physical"),
+                *([_interface(chance, "docker0", 5, "bridge")] if number % 100 < 85 else []),
+            ),
             processes=tuple(_process(chance, pid) for pid in chance.sample(range(100, 112), 4)),
             flows=np.concatenate(flows),
             sockets=socket_row(
                 state=10, protocol=TCP, local_port=LISTENING_PORT, remote_port=0, remote="::", local="::"
             ),
         )
+
+
+def many_hosts() -> list[Snapshot]:
+    """An hour with 120 remote hosts, three a minute, the later ones busier, and the begin of the next one."""
+    every = [range(1 + 3 * minute, 4 + 3 * minute) for minute in range(40)] + [range(1, 2)] * 30
+    return [
+        example(
+            time=MIDNIGHT + 60 * number + 30,
+            monotonic_ns=number * 10**9,
+            flows=np.concatenate(
+                [
+                    flow(
+                        id=host,
+                        remote=f"198.51.100.{host}",
+                        rx_bytes=1000 * host if number < 40 else 0,
+                        tx_bytes=0,
+                        tx_payload=0,
+                    )
+                    for host in hosts
+                ]
+            ),
+        )
+        for number, hosts in enumerate(every)
+    ]
 
 
 def record(path: Path, written: Iterable[Snapshot], limits: Limits | None = None, finish: bool = True) -> None:
@@ -72,11 +100,13 @@ def record(path: Path, written: Iterable[Snapshot], limits: Limits | None = None
 def minutes(written: Iterable[Snapshot]) -> Minutes:
     """Added up one by one."""
     seconds: dict[int, float] = defaultdict(float)
+    interface_seconds: dict[tuple[int, str], float] = defaultdict(float)
     cells: dict[str, Cells] = {name: {} for name in ("interface", "program", "user", "remote", "port")}
     for snapshot in written:
         minute = int(snapshot.time // 60 * 60)
         seconds[minute] += snapshot.interval
         for interface in snapshot.interfaces:
+            interface_seconds[minute, interface.name] += snapshot.interval
             _add(cells["interface"], (minute, interface.name), _figures(interface))
         for process in snapshot.processes:
             program = (minute, process.name, process.user, process.unit or "", process.container or "")
@@ -89,18 +119,18 @@ def minutes(written: Iterable[Snapshot]) -> Minutes:
             served = row["local_port"] == LISTENING_PORT
             port = int(row["local_port"] if served else row["remote_port"])
             protocol = {TCP: "tcp", UDP: "udp"}[int(row["protocol"])]
-            figures = {name: _known(int(row[name])) for name in _FLOW_FIGURES}
+            figures = {name: _known(int(row[name])) for name in _VOLUMES}
             _add(cells["remote"], (minute, remote), figures)
             _add(cells["port"], (minute, protocol, port, "in" if served else "out"), figures)
-    return Minutes(dict(seconds), cells)
+    return Minutes(dict(seconds), dict(interface_seconds), cells)
 
 
 _VOLUMES: Final = ("rx_bytes", "tx_bytes", "rx_payload", "tx_payload")
-_FLOW_FIGURES: Final = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_payload", "tx_payload")
+_INTERFACE_FIGURES: Final = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")
 
 
 def _figures(thing: Interface | Process) -> dict[str, int | None]:
-    names = _VOLUMES if isinstance(thing, Process) else _FLOW_FIGURES[:4]
+    names = _VOLUMES if isinstance(thing, Process) else _INTERFACE_FIGURES
     return {name: getattr(thing, name) for name in names}
 
 

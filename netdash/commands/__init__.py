@@ -1,0 +1,1 @@
+"""The subcommands: `netdash doctor`, `report`, `export`. Each has its arguments beside it."""
