@@ -222,8 +222,14 @@ class MainScreen(Screen[None]):
         damaged = (f"{self._state.damage}; what is left of it is shown",) if self._state.damage else ()
         lost = ("packets were lost: figures are too low",) if self._state.lost_packets else ()
         recording = self._state.recording
-        ended = (f"recording: {recording.failure}",) if recording is not None and recording.failure else ()
-        return (*lost, *damaged, *ended, *self._state.options.settings.problems, *snapshot.health.notes)
+        ended = recording.failure_note if recording is not None else None
+        return (
+            *lost,
+            *damaged,
+            *((ended,) if ended else ()),
+            *self._state.options.settings.problems,
+            *snapshot.health.notes,
+        )
 
     def tell(self, text: str) -> None:
         """Shows a notice in the key line for some seconds."""

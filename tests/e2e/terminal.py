@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import codecs
 import errno
 import fcntl
@@ -76,6 +77,13 @@ class Terminal:
     def text(self) -> str:
         """The screen as it stands."""
         return "\n".join(line.rstrip() for line in self.screen.display)
+
+    @property
+    def unread_bytes(self) -> int:
+        """What the program wrote and nobody has read."""
+        room = array.array("i", [0])
+        fcntl.ioctl(self._master, termios.FIONREAD, room)
+        return room[0]
 
     def press(self, keys: str) -> None:
         """Sends keys as the terminal would."""
