@@ -35,7 +35,7 @@ from netdash.kernel.capabilities import has
 from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.packet_tap import PacketTap
-from netdash.kernel.programs import Artefact, load_artefact
+from netdash.kernel.programs import Artefact
 from netdash.kernel.raw_flow import (
     FLAG_OVERFLOW,
     FLOW_KEY,
@@ -170,7 +170,7 @@ class BpfPacketCounter:
         `capture`: only packets that match it are counted.
         Raises NotPermittedError (wants CAP_NET_RAW and CAP_BPF), NotSupportedError, NetdashError (no memory).
         """
-        artefact = load_artefact("flows")
+        artefact = Artefact.load("flows")
         with contextlib.ExitStack() as opened, _explained("flow counting"):
             packet_socket = opened.enter_context(_packet_socket())
             maps = {}

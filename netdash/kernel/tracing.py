@@ -28,7 +28,7 @@ from netdash.kernel.bpf import (
 from netdash.kernel.bpf_map import BpfMap
 from netdash.kernel.btf import Btf
 from netdash.kernel.capabilities import effective_capabilities
-from netdash.kernel.programs.tracing import TracingProgram, load_tracing_artefact
+from netdash.kernel.programs.tracing import TracingArtefact, TracingProgram
 
 TRACING_CAPABILITIES: Final = ("CAP_BPF", "CAP_PERFMON")
 
@@ -81,7 +81,7 @@ class TracingObject:
         cgroup hooks are attached to. `capabilities`: what loading takes.
         Raises NotPermittedError, NotSupportedError, NetdashError (no memory); then nothing stays behind.
         """
-        artefact = load_tracing_artefact(name)
+        artefact = TracingArtefact.load(name)
         sizes = max_entries or {}
         maps, programs, links = {}, {}, {}
         with explained(purpose):

@@ -46,6 +46,19 @@ class FlowTable:
     rates: NDArray[np.float64]
     """Shape (windows, 2, n): bytes per second received and sent, over each of WINDOW_SECONDS."""
 
+    @classmethod
+    def empty(cls) -> FlowTable:
+        """No flows."""
+        return cls(
+            empty(FLOW_ROW),
+            np.zeros(0, np.bool_),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.uint8),
+            np.zeros((2, 0), np.int64),
+            np.zeros((len(WINDOW_SECONDS), 2, 0)),
+        )
+
     def __len__(self) -> int:
         return len(self.flows)
 
@@ -132,15 +145,7 @@ class FlowHistory:
         self._reset()
 
     def _reset(self) -> None:
-        self.table = FlowTable(
-            empty(FLOW_ROW),
-            np.zeros(0, np.bool_),
-            np.zeros(0, np.int64),
-            np.zeros(0, np.int64),
-            np.zeros(0, np.uint8),
-            np.zeros((2, 0), np.int64),
-            np.zeros((len(WINDOW_SECONDS), 2, 0)),
-        )
+        self.table = FlowTable.empty()
         """Replaced by every update, never changed."""
         self._timeline = Timeline()
         self._ids = np.zeros(0, np.uint64)

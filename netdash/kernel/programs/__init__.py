@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import resources
+from typing import Self
+
+import msgspec
 
 from netdash.kernel.bpf import INSTRUCTION_BYTES
 from netdash.kernel.bpf_map import MapDefinition
@@ -41,48 +42,26 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Artefact:
-    """A built program: `variants` in the order in which to try them."""
+class Committed:
+    """What is committed of any source. The form of NAME.json is that of the fields; bytes stand as base64."""
 
     source_sha256: str
     compiler: str
     license: str
-    maps: Mapping[str, MapDefinition]
-    variants: tuple[Variant, ...]
+    maps: dict[str, MapDefinition]
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """Reads the committed `name`.json."""
+        return msgspec.json.decode(resources.files(__package__).joinpath(f"{name}.json").read_bytes(), type=cls)
 
     def to_json(self) -> str:
         """The committed form."""
-        document = {
-            "source_sha256": self.source_sha256,
-            "compiler": self.compiler,
-            "license": self.license,
-            "maps": {name: asdict(definition) for name, definition in self.maps.items()},
-            "variants": [
-                {
-                    "name": variant.name,
-                    "relocations": variant.relocations,
-                    "instructions": base64.b64encode(variant.instructions).decode("ascii"),
-                }
-                for variant in self.variants
-            ],
-        }
-        return json.dumps(document, indent=1) + "\n"
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode("ascii") + "\n"
 
 
-def load_artefact(name: str) -> Artefact:
-    """Reads the committed `name`.json."""
-    document = json.loads(resources.files(__package__).joinpath(f"{name}.json").read_text(encoding="ascii"))
-    return Artefact(
-        source_sha256=document["source_sha256"],
-        compiler=document["compiler"],
-        license=document["license"],
-        maps={key: MapDefinition(**fields) for key, fields in document["maps"].items()},
-        variants=tuple(
-            Variant(
-                item["name"],
-                base64.b64decode(item["instructions"]),
-                tuple((index, map_name) for index, map_name in item["relocations"]),
-            )
-            for item in document["variants"]
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class Artefact(Committed):
+    """A built program: `variants` in the order in which to try them."""
+
+    variants: tuple[Variant, ...]

@@ -7,19 +7,15 @@ BPF_CORE_FIELD_BYTE_OFFSET).
 
 from __future__ import annotations
 
-import base64
-import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from importlib import resources
+from dataclasses import dataclass
 from typing import Final
 
 from netdash.errors import NotSupportedError
 from netdash.kernel.bpf import INSTRUCTION_BYTES, AttachType, ProgramType
-from netdash.kernel.bpf_map import MapDefinition
 from netdash.kernel.btf import Btf, Kind, PathStep
-from netdash.kernel.programs import Variant
+from netdash.kernel.programs import Committed, Variant
 
 _CLASS_MASK = 0x07
 _CLASS_LOAD = 0x01
@@ -105,57 +101,10 @@ class TracingProgram:
 
 
 @dataclass(frozen=True, slots=True)
-class TracingArtefact:
+class TracingArtefact(Committed):
     """A built object: some programs that share maps."""
 
-    source_sha256: str
-    compiler: str
-    license: str
-    maps: Mapping[str, MapDefinition]
     programs: tuple[TracingProgram, ...]
-
-    def to_json(self) -> str:
-        """The committed form."""
-        document = {
-            "source_sha256": self.source_sha256,
-            "compiler": self.compiler,
-            "license": self.license,
-            "maps": {name: asdict(definition) for name, definition in self.maps.items()},
-            "programs": [
-                {
-                    "name": program.code.name,
-                    "section": program.section,
-                    "relocations": program.code.relocations,
-                    "fields": [[f.instruction, f.structure, *f.path] for f in program.fields],
-                    "instructions": base64.b64encode(program.code.instructions).decode("ascii"),
-                }
-                for program in self.programs
-            ],
-        }
-        return json.dumps(document, indent=1) + "\n"
-
-
-def load_tracing_artefact(name: str) -> TracingArtefact:
-    """Reads the committed `name`.json."""
-    document = json.loads(resources.files(__package__).joinpath(f"{name}.json").read_text(encoding="ascii"))
-    return TracingArtefact(
-        source_sha256=document["source_sha256"],
-        compiler=document["compiler"],
-        license=document["license"],
-        maps={key: MapDefinition(**fields) for key, fields in document["maps"].items()},
-        programs=tuple(
-            TracingProgram(
-                item["section"],
-                Variant(
-                    item["name"],
-                    base64.b64decode(item["instructions"]),
-                    tuple((index, map_name) for index, map_name in item["relocations"]),
-                ),
-                tuple(Field(index, structure, tuple(path)) for index, structure, *path in item["fields"]),
-            )
-            for item in document["programs"]
-        ),
-    )
 
 
 def _put_offset(code: bytearray, field: Field, offset: int, size: int) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from netdash.model.flow_history import FlowTable
 from netdash.model.hashing import address_words
-from netdash.model.tables import FLOW_ROW, empty
 from netdash.model.windows import WINDOW_NS, WINDOW_SECONDS
 from netdash.ui.views.flow_groups import ALL_APART, Joining, join_flows, one_per_connection, service_ports
 
@@ -68,23 +67,11 @@ class FlowLimits:
         return (self.pid, self.flow_id, self.narrowed, self.matching) != (None,) * 4
 
 
-def _no_rows() -> FlowTable:
-    return FlowTable(
-        empty(FLOW_ROW),
-        np.zeros(0, np.bool_),
-        np.zeros(0, np.int64),
-        np.zeros(0, np.int64),
-        np.zeros(0, np.uint8),
-        np.zeros((2, 0), np.int64),
-        np.zeros((len(WINDOW_SECONDS), 2, 0)),
-    )
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrangement:
     """Rows in the order of the screen."""
 
-    table: FlowTable = field(default_factory=_no_rows)
+    table: FlowTable = field(default_factory=FlowTable.empty)
     order: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
     """Positions in `table`."""
     row_ids: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))

@@ -234,10 +234,8 @@ class InterfacesView(View):
 
     def action_sort_column(self, step: int) -> None:
         """Sorts by the column beside the one that is sorted by."""
-        keys = [column.key for column in self.query_one(LineTable).model.columns]
-        if keys:
-            index = (keys.index(self._sort) + step) if self._sort in keys else (0 if step > 0 else -1)
-            self.action_sort(keys[index % len(keys)])
+        if (beside := self.query_one(LineTable).column_beside(self._sort, step)) is not None:
+            self.action_sort(beside)
 
     def action_reverse(self) -> None:
         """Turns the order round."""

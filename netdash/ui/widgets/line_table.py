@@ -108,6 +108,14 @@ class LineTable(ScrollView, can_focus=True):
         """Rows that have room on the screen."""
         return self._body_lines
 
+    def column_beside(self, key: str, step: int) -> str | None:
+        """Key of the column `step` columns to the right of column `key`, round the ends; from another key the first or
+        the last."""
+        keys = [column.key for column in self._model.columns]
+        if not keys:
+            return None
+        return keys[((keys.index(key) + step) if key in keys else (0 if step > 0 else -1)) % len(keys)]
+
     def show(
         self, model: TableModel, *, sort: str | None = None, descending: bool = True, empty_text: str = ""
     ) -> None:

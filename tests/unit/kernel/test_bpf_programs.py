@@ -8,7 +8,7 @@ from importlib import resources, util
 
 import pytest
 
-from netdash.kernel.programs import Variant, load_artefact
+from netdash.kernel.programs import Artefact, Variant
 from netdash.kernel.raw_flow import FLOW_KEY, FLOW_VALUE
 
 INSTRUCTION_BYTES = 8
@@ -20,7 +20,7 @@ def test_artefact_belongs_to_the_source() -> None:
     directory = resources.files("netdash.kernel.programs")
     names = ("flows.bpf.c", "flows_packet.bpf.h", "flows_watch.bpf.h")
     source = b"".join(directory.joinpath(name).read_bytes() for name in names)
-    assert load_artefact("flows").source_sha256 == hashlib.sha256(source).hexdigest()
+    assert Artefact.load("flows").source_sha256 == hashlib.sha256(source).hexdigest()
 
 
 def test_rebuilding_gives_the_same_instructions() -> None:
@@ -28,19 +28,19 @@ def test_rebuilding_gives_the_same_instructions() -> None:
         pytest.skip("needs clang and pyelftools")
     from netdash.kernel.programs.build import build, compiler_version
 
-    committed = load_artefact("flows")
+    committed = Artefact.load("flows")
     if compiler_version() != committed.compiler:
         pytest.skip(f"was built by {committed.compiler}; this one may order instructions otherwise")
     assert build("flows") == committed
 
 
 def test_maps_have_the_layout_of_the_arrays() -> None:
-    maps = load_artefact("flows").maps
+    maps = Artefact.load("flows").maps
     for name in ("flows_0", "flows_1", "overflow_0", "overflow_1"):
         assert (maps[name].key_bytes, maps[name].value_bytes) == (FLOW_KEY.itemsize, FLOW_VALUE.itemsize)
 
 
-@pytest.mark.parametrize("variant", load_artefact("flows").variants, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", Artefact.load("flows").variants, ids=lambda variant: variant.name)
 def test_stack_is_written_in_whole_words(variant: Variant) -> None:
     """Verifiers before Linux 6.3 refuse a partial store over a spilled register to programs with CAP_BPF alone."""
     code = variant.instructions
@@ -51,7 +51,7 @@ def test_stack_is_written_in_whole_words(variant: Variant) -> None:
 
 
 def test_linking_puts_descriptors_where_maps_are_loaded() -> None:
-    variant = load_artefact("flows").variants[0]
+    variant = Artefact.load("flows").variants[0]
     linked = variant.link({name: 77 for _, name in variant.relocations})
     assert len(linked) == len(variant.instructions)
     for index, _ in variant.relocations:

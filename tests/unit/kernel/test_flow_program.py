@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from netdash.kernel.bpf import Program, ProgramRejectedError, ProgramType
 from netdash.kernel.bpf_map import BpfMap, possible_cpus
-from netdash.kernel.programs import load_artefact
+from netdash.kernel.programs import Artefact
 from netdash.kernel.raw_flow import FLAG_FRAGMENT, FLAG_OVERFLOW, FLOW_KEY, FLOW_VALUE, SIZE_LIMITS, VLAN_PRESENT
 from tests.unit.kernel.flow_frames import (
     ECHO,
@@ -43,7 +43,7 @@ from tests.unit.kernel.slow_parser import packets as near_sound_packets
 
 pytestmark = pytest.mark.root
 
-ARTEFACT = load_artefact("flows")
+ARTEFACT = Artefact.load("flows")
 PRECISE_TIME = 1
 """The variant that all kernels take which know of segmentation."""
 REST_KEY = struct.pack("<10xH36x", FLAG_OVERFLOW)

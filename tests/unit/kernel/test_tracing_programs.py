@@ -14,7 +14,7 @@ from netdash.errors import NotSupportedError
 from netdash.kernel.btf import Btf, Kind, PathStep
 from netdash.kernel.exec_trace import EXEC_KEY
 from netdash.kernel.programs import Variant
-from netdash.kernel.programs.tracing import CGROUP_HOOKS, Field, TracingProgram, load_tracing_artefact
+from netdash.kernel.programs.tracing import CGROUP_HOOKS, Field, TracingArtefact, TracingProgram
 from netdash.kernel.socket_hooks import HOOKED_ROW
 from netdash.kernel.socket_traffic import _KEY, _OVERFLOW, TRAFFIC_ROW
 from netdash.kernel.task_sockets import TASK_SOCKET_ROW
@@ -34,7 +34,7 @@ def program(opcode: int, *path: PathStep) -> TracingProgram:
 def test_artefact_belongs_to_the_source(name: str) -> None:
     files = resources.files("netdash.kernel.programs")
     source = files.joinpath("tracing.bpf.h").read_bytes() + files.joinpath(f"{name}.bpf.c").read_bytes()
-    assert load_tracing_artefact(name).source_sha256 == hashlib.sha256(source).hexdigest()
+    assert TracingArtefact.load(name).source_sha256 == hashlib.sha256(source).hexdigest()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,19 +43,19 @@ def test_rebuilding_gives_the_same_instructions(name: str) -> None:
         pytest.skip("needs clang and pyelftools")
     from netdash.kernel.programs.build import build_tracing, compiler_version
 
-    committed = load_tracing_artefact(name)
+    committed = TracingArtefact.load(name)
     if compiler_version() != committed.compiler:
         pytest.skip(f"was built by {committed.compiler}; this one may order instructions otherwise")
     assert build_tracing(name) == committed
 
 
 def test_maps_and_records_have_the_layout_of_the_arrays() -> None:
-    maps = load_tracing_artefact("socket_traffic").maps
+    maps = TracingArtefact.load("socket_traffic").maps
     assert (maps["traffic"].key_bytes, maps["traffic"].value_bytes) == (_KEY.itemsize, TRAFFIC_ROW.itemsize)
     assert (maps["overflow"].key_bytes, maps["overflow"].value_bytes) == (4, _OVERFLOW.size)
-    maps = load_tracing_artefact("socket_hooks").maps
+    maps = TracingArtefact.load("socket_hooks").maps
     assert (maps["sockets"].key_bytes, maps["sockets"].value_bytes) == (8, HOOKED_ROW.itemsize)
-    maps = load_tracing_artefact("exec_trace").maps
+    maps = TracingArtefact.load("exec_trace").maps
     assert maps["commands"].key_bytes == EXEC_KEY.itemsize
     assert TRAFFIC_ROW.itemsize == 144
     assert TASK_SOCKET_ROW.itemsize == 104
@@ -66,7 +66,7 @@ def test_maps_and_records_have_the_layout_of_the_arrays() -> None:
 
 
 def test_hooks_need_no_types_of_the_kernel() -> None:
-    programs = load_tracing_artefact("socket_hooks").programs
+    programs = TracingArtefact.load("socket_hooks").programs
     assert {item.section for item in programs} == set(CGROUP_HOOKS)
     assert not any(item.needs_btf or item.fields for item in programs)
 
