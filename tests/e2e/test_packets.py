@@ -19,7 +19,7 @@ from tests.e2e.terminal import Terminal
 from tests.namespaces import Lab, popen_in, socket_in
 from tests.unit.sources.capture_files import read_all
 
-ENTER = "\r"
+ENTER, ESCAPE = "\r", "\x1b"
 ROOT = Path(screenshots.traffic.__file__).parent.parent
 QUIET = (("tcp", "nginx", "443", "1", "6000", "300"), ("tcp", "postgres", "5432", "1", "300", "9000"))
 FLOOD = ("tcp", "runaway", "8080", "1", "250000", "0")
@@ -70,6 +70,12 @@ def test_four_keys_lead_from_an_anomaly_to_its_packets_and_one_to_a_file(
         terminal.wait_for("packets written to netdash-")
         terminal.press(ENTER)
         terminal.wait_for("layer, field", "Ethernet")
+        terminal.press(ESCAPE)
+        terminal.wait_until(lambda: "layer, field" not in terminal.text, "the list alone")
+        terminal.press(ESCAPE)
+        terminal.wait_for("crosses", "round trip")
+        terminal.press(ENTER)
+        terminal.wait_for("packets of tcp", "[PA] len=")
         terminal.press("q")
         assert terminal.wait_for_end() == 0
         assert terminal.is_restored()

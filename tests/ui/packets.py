@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from textual.pilot import Pilot
 
+import netdash.packets.dissection  # noqa: F401  # takes seconds on a busy machine: no test has to wait for it
 from netdash.model.packets import PacketDelivery, PacketWatch, WatchedFlow, WatchedPacket
 from netdash.model.protocols import LISTEN
 from netdash.model.snapshot import Snapshot

@@ -65,6 +65,7 @@ async def test_the_filters_flows_are_watched_and_followed() -> None:
         assert isinstance(source, FakePacketSource)
         await settle(pilot, lambda: source.watch is not None)
         assert source.watch == PacketWatch(flows=(DNS,))
+        await settle(pilot, lambda: "/port:53 hides 1" in screen_text(app))
         source.deliver(packet(1))
         await settle(pilot, lambda: "1 shown" in packet_line(app, "counts"))
         new = flow("10.0.0.1", 53001, "198.51.100.7", 53, rx_bytes=10)

@@ -39,6 +39,8 @@ class PacketChoice:
     """Whether all packets have the same two ends."""
     owner: ProcessNote | None = None
     """Whose they all are, where that is known."""
+    hidden_flows: int | None = None
+    """How many flows the filter leaves out; None where it does not apply."""
 
 
 def packet_choice(state: DashboardState) -> PacketChoice:
@@ -109,16 +111,16 @@ def _of_flows(state: DashboardState, ifindex: int, words: str) -> PacketChoice:
     if scope.process is not None:
         within &= table.flows["pid"] == scope.process.pid
     rows = np.flatnonzero(within if match is None else match(table, within))
-    state.hidden_rows = None
+    hidden = None if state.row_filter is None else state.hidden_rows
     silent = table.last_seen_ns[rows] < state.histories.flows.now_ns - WINDOW_NS[-1]
     order = rows[np.lexsort((-table.totals[:, rows].sum(axis=0), silent))]
     found = dict.fromkeys(flow for row in order.tolist() if (flow := watched_flow(table.flows[row])) is not None)
     flows = tuple(sorted(tuple(found)[:MAX_WATCHED_FLOWS], key=_flow_key))
     if not flows:
-        return PacketChoice(None, words, "there is no such flow at this moment")
+        return PacketChoice(None, words, "there is no such flow at this moment", hidden_flows=hidden)
     more = len(found) - len(flows)
     note = f"{len(found)} flows: of the {len(flows)} largest" if more else ""
-    return PacketChoice(PacketWatch(flows=flows, ifindex=ifindex), words, note=note)
+    return PacketChoice(PacketWatch(flows=flows, ifindex=ifindex), words, note=note, hidden_flows=hidden)
 
 
 def _flow_key(flow: WatchedFlow) -> tuple[int, bytes, int, bytes, int]:

@@ -139,6 +139,9 @@ class PacketsView(View):
                 self._decoder.load()
                 self._clear()
             self.run_worker(self._watch(choice, self._moment_ns()), exclusive=True, group="packet-watch")
+        if self.state.hidden_rows != choice.hidden_flows:
+            self.state.hidden_rows = choice.hidden_flows
+            self.post_message(self.KeysChanged())  # the header tells it
         self._point_at_moment()
         self._show_lines()
 
