@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import socket
 import sys
@@ -14,7 +15,6 @@ from netdash import __version__
 from netdash.commands.arguments import LineParser, add_part_of_file, add_units, whole_number
 from netdash.commands.privilege import become_ordinary
 from netdash.errors import NetdashError, UsageError, keep_traceback
-from netdash.model.filter import Filter, FilterError, parse_filter
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.units import Units
@@ -24,6 +24,7 @@ from netdash.settings import KEY_PROFILES, THEMES, Settings, load_settings, sett
 
 if TYPE_CHECKING:
     from netdash.collector.process import CollectorProcess
+    from netdash.model.filter import Filter
     from netdash.sources.open_file import OpenedFile
 
 Output = Literal["dashboard", "text", "json", "csv", "none"]
@@ -83,6 +84,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         _check_interfaces(options.interfaces)
     # NumPy's linear algebra is not used: its threads would cost memory, and privilege is given up thread by thread.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # Nothing of what is loaded at the start is garbage: looking for that would take a tenth of the time.
+    gc.disable()
     from netdash.collector.process import start_collector
 
     # Before the dashboard is imported: the collector loads what it needs at the same time, and never holds a terminal.
@@ -101,6 +104,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     from netdash.sinks.recording_watch import RecordingWatch
     from netdash.sources.live import LiveSource
 
+    gc.enable()
     source = LiveSource(collector)
     watch = RecordingWatch(source, alone=output == "none")
     code = run_output(source, options, output, is_over=watch.is_over)
@@ -326,6 +330,8 @@ def _capture_filter(expression: str | None, file: str | None) -> str | None:
 def _row_filter(text: str | None, view: View | None, output: Output, *, numeric: bool) -> Filter | None:
     if text is None:
         return None
+    from netdash.model.filter import FilterError, parse_filter
+
     try:
         chosen = parse_filter(text, service_port)
     except FilterError as error:

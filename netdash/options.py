@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from netdash.model.filter import Filter
 from netdash.model.select import InterfaceSelection
 from netdash.model.units import Units
 from netdash.settings import Settings
+
+if TYPE_CHECKING:
+    from netdash.model.filter import Filter
 
 View = Literal["interfaces", "flows", "processes", "sockets", "protocols"]
 VIEWS: tuple[View, ...] = ("interfaces", "flows", "processes", "sockets", "protocols")

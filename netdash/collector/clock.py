@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 _SHORTEST: Final = 0.25
-"""Share of the interval that must lie ahead of a tick."""
+"""Share of the interval that lies between two ticks at least."""
 
 
 class IntervalClock:
@@ -36,14 +36,18 @@ class IntervalClock:
 
     async def tick(self) -> bool:
         """Waits for the next tick. False when `wake` or `set_interval` ended the wait."""
-        now = time.monotonic()
-        # On the grid of the start, but not so near that an interval would be too short to give a rate.
-        self._ticks = max(self._ticks + 1, int((now - self._start) / self._seconds + _SHORTEST) + 1)
-        wait = self._start + self._ticks * self._seconds - now
         try:
-            await asyncio.wait_for(self._changed.wait(), wait)
+            await asyncio.wait_for(self._changed.wait(), self.wait_seconds(time.monotonic()))
         except TimeoutError:
             return True
         self._changed.clear()
         self._start, self._ticks = time.monotonic(), 0
         return False
+
+    def wait_seconds(self, now: float) -> float:
+        """How long to wait at `now`, monotonic seconds, for the next tick; counts it as the one that is waited for.
+
+        It is on the grid of the start, but not so near that an interval would be too short to give a rate.
+        """
+        self._ticks = max(self._ticks + 1, int((now - self._start) / self._seconds) + 1)
+        return max(self._start + self._ticks * self._seconds - now, _SHORTEST * self._seconds)

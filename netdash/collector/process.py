@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -90,7 +91,7 @@ def _child(options: Options, connection: socket.socket, told: int, parent: int, 
             enter_network_namespace(options.network_namespace)
         from netdash.collector.loop import collect
 
-        asyncio.run(collect(options, connection, _refused(), _drop_privileges, tell_closing, started))
+        asyncio.run(collect(options, connection, _refused(), _on_open, tell_closing, started))
     except NetdashError as error:
         connection.setblocking(True)
         connection.sendall(encode_frame(Kind.FAILURE, str(error).encode()))
@@ -101,6 +102,13 @@ def _child(options: Options, connection: socket.socket, told: int, parent: int, 
         connection.sendall(encode_frame(Kind.FAILURE, text.encode()))
         return 1
     return 0
+
+
+def _on_open(layers: Layers) -> None:
+    """What the start needs is there."""
+    gc.freeze()
+    gc.enable()
+    _drop_privileges(layers)
 
 
 def _drop_privileges(layers: Layers) -> None:

@@ -57,6 +57,8 @@ class InterfaceSeries:
     """INTERFACE_SAMPLE, oldest first."""
     rx: DirectionFigures
     tx: DirectionFigures
+    number: int = 0
+    """Of the newest sample, counted from 1."""
 
     @property
     def rx_rates(self) -> NDArray[np.float32]:
@@ -125,6 +127,7 @@ class InterfaceHistory:
                 self._rings.setdefault(key, _Ring()).append(time, _rates(interface, snapshot.interval)),
                 before.rx.after(interface.rx_bytes, snapshot.interval),
                 before.tx.after(interface.tx_bytes, snapshot.interval),
+                before.number + 1,
             )
         self._forget(series, time)
         self._series = series

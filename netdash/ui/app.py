@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -113,7 +114,17 @@ class Dashboard(TimeTravelApp):
         """Starts taking snapshots, once the first frame is painted."""
         self.set_interval(_WATCH_SECONDS, self._watch)
         self.app_resume_signal.subscribe(self, self._on_resumed)
-        self.call_after_refresh(self._follow_store if self.source is None else self._take_snapshots)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """The first frame is painted."""
+        # What was loaded until now stays: no search for garbage has to go through it.
+        gc.freeze()
+        gc.enable()
+        if self.source is None:
+            self._follow_store()
+        else:
+            self._take_snapshots()
 
     def _on_resumed(self, _: object) -> None:
         """Back from the shell: nothing of the screen is left."""

@@ -12,7 +12,6 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 
-from netdash.ui.help import HelpScreen
 from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, bindings
 from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted, RecordingWanted
 from netdash.ui.registry import PAGES, VIEWS, ViewEntry, entry_of
@@ -323,6 +322,9 @@ class MainScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Shows all keys and notes."""
+        # Loaded when it is first wanted.
+        from netdash.ui.help import HelpScreen
+
         chosen = self._active
         keymap = self._state.keymap
         order = [chosen, *(entry for entry in (*VIEWS, *PAGES) if entry is not chosen)]

@@ -203,7 +203,12 @@ def test_what_was_written_bit_by_bit_is_the_screen_as_a_whole(tmp_path: Path) ->
             terminal.press(keys)
             terminal.wait_until(lambda: program.beats >= before + 4, "some frames")
 
-        for keys in ("a", "j", "j", "m", "2", "4", "?", "\x1b", "1", "a", "T", "k", "t"):
+        for keys in ("a", "j", "j", "m", "2", "4", "?"):
+            press(keys)
+        terminal.wait_for("Esc closes")
+        terminal.press("\x1b")
+        terminal.wait_for("? help")
+        for keys in ("1", "a", "T", "k", "t"):
             press(keys)
         press(" ")
         press("u")

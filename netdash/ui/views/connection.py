@@ -102,7 +102,7 @@ class ConnectionView(View):
             return
         first = max(self.state.player.table.first, shown.number - max(1, graph.capacity) + 1)
         times, rx, tx = shown.series.samples(first, shown.number)
-        graph.show(rx, tx, times=times, units=self.state.units)
+        graph.show(rx, tx, times=times, units=self.state.units, number=shown.number)
         if shown.series.missing(first, shown.number):
             self._read(shown, first)
 

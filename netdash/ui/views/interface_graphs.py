@@ -64,6 +64,7 @@ def draw_graph(graph: AreaGraph, row: InterfaceRow | None, units: Units, setting
         series.tx_rates.tolist(),
         times=series.samples["time"].tolist(),
         units=units,
+        number=series.number,
         span_seconds=settings.span_seconds,
         top=settings.top(row),
         word=settings.word(row),
@@ -109,16 +110,16 @@ class GraphSlot(Vertical):
 
 
 class GraphStack(Vertical):
-    """Graphs of several interfaces, as many as have room."""
+    """Graphs of several interfaces, as many as have room. Empty until `fill`: the first paint does not wait for it."""
 
     DEFAULT_CSS = """
     GraphStack { height: 1fr; width: 1fr; }
     """
 
-    def compose(self) -> ComposeResult:
-        """All slots; those that are not needed are not displayed."""
-        for _ in range(_MOST_SLOTS):
-            yield GraphSlot()
+    async def fill(self) -> None:
+        """Makes all slots; those that are not needed are not displayed."""
+        if not self.query(GraphSlot):
+            await self.mount(*(GraphSlot() for _ in range(_MOST_SLOTS)))
 
     def show(self, rows: Sequence[InterfaceRow], chosen: RowKey | None, units: Units, settings: GraphSettings) -> None:
         """Draws those of `rows` around the chosen one."""

@@ -264,8 +264,9 @@ class InterfacesView(View):
         self._fold_wishes = {row.key: fold for row in self._rows}
         self._draw()
 
-    def action_graphs(self) -> None:
+    async def action_graphs(self) -> None:
         """The graph of one interface, or the graphs of several."""
+        await self.query_one(GraphStack).fill()
         self._several = not self._several
         self.query_one("#interface-large").display = not self._several
         self.query_one(AccountingLine).display = not self._several

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from math import nan
@@ -69,7 +68,7 @@ class AreaGraph(Widget):
         self._span_seconds: float | None = None
         self._fixed_top: float | None = None
         self._word = ""
-        self._half_cell = False
+        self._number = 0
         self._rx_scale = Scale()
         self._tx_scale = Scale()
         self._lines: list[Strip] = []
@@ -82,19 +81,20 @@ class AreaGraph(Widget):
         *,
         times: Sequence[float],
         units: Units,
+        number: int = 0,
         span_seconds: float | None = None,
         top: float | None = None,
         word: str = "",
     ) -> None:
         """Draws rates in bytes per second, the oldest first; NaN leaves a gap.
 
-        `times`: seconds of any clock, one per sample. `span_seconds`: what the width stands for, each column being the
+        `times`: seconds of any clock, one per sample. `number`: that of the newest sample, where they are numbered; an
+        odd one fills the left half of the last cell. `span_seconds`: what the width stands for, each column being the
         mean of its time; None: one sample a column, and old ones that have no room are not drawn. `top`: of both
         scales, what is above is cut; None: as the samples need it. `word`: stands below the axis. Lines that look as
         before are not drawn again.
         """
-        self._count_on(times)
-        self._rx, self._tx, self._times, self._units = rx, tx, times, units
+        self._rx, self._tx, self._times, self._units, self._number = rx, tx, times, units, number
         self._span_seconds, self._fixed_top, self._word = span_seconds, top, word
         before, size_before = self._lines, self._drawn_for
         self._draw()
@@ -117,18 +117,6 @@ class AreaGraph(Widget):
     def reset_scale(self) -> None:
         """Forgets the scales: the next samples are of something else."""
         self._rx_scale, self._tx_scale = Scale(), Scale()
-        self._times, self._half_cell = (), False
-
-    def _count_on(self, times: Sequence[float]) -> None:
-        """Two samples share a cell of braille. Each keeps its half, so that the graph moves by whole cells: where only
-        one has come, the right half of the last cell stays free."""
-        before = self._times
-        if not before or not times or times[0] > before[-1] or times[-1] < before[0]:
-            self._half_cell = False
-            return
-        came = len(times) - bisect_right(times, before[-1])
-        went = len(before) - bisect_right(before, times[-1])
-        self._half_cell ^= bool((came + went) % 2)
 
     def notify_style_update(self) -> None:
         """The colours may be others now."""
@@ -170,7 +158,8 @@ class AreaGraph(Widget):
         capacity = self.capacity
         per_cell = self._samples_per_cell
         if self._span_seconds is None or not self._times or capacity < 2:
-            free = int(self._half_cell and per_cell == 2 and capacity >= 2)
+            # Two samples share a cell and each keeps its half, so that the graph moves by whole cells.
+            free = self._number % per_cell if capacity >= per_cell else 0
             rx, tx = ([*_last(samples, capacity - free), *[nan] * free] for samples in (self._rx, self._tx))
             return rx, tx, _last_times(self._times, capacity)
         import numpy as np  # too slow for the first paint, which has no samples
