@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.e2e.forked import run_many
 from tests.e2e.installed import one_line, run
 from tests.integration.running import JsonObject
 from tests.unit.sources.capture_files import Pcapng, frame, pcap
+from tests.unit.sources.test_capture_hostile import VALID
 
 SCHEMA = json.loads(files("netdash.sinks").joinpath("schema.json").read_text("utf-8"))
 CLIENT, SERVER = ("192.0.2.1", 40_000), ("198.51.100.7", 443)
@@ -102,6 +106,39 @@ def test_what_cannot_be_read(tmp_path: Path, trace: str) -> None:
     done = run("--json", "-r", trace, "nosuch0")
     assert done.returncode == 1
     assert "no interface in" in one_line(done.stderr)
+
+
+def changed(content: bytes, chance: random.Random) -> bytes:
+    """Bytes set, bits turned, pieces taken out and put in."""
+    data = bytearray(content)
+    for _ in range(chance.choice((1, 5, 50))):
+        place, kind = chance.randrange(len(data)), chance.randrange(4)
+        if kind == 0:
+            data[place] = chance.randrange(256)
+        elif kind == 1:
+            data[place] ^= 1 << chance.randrange(8)
+        elif kind == 2:
+            del data[place : place + chance.randrange(1, 8)]
+        else:
+            data[place:place] = chance.randbytes(chance.randrange(1, 8))
+    return gzip.compress(data) if chance.random() < 0.2 else bytes(data)
+
+
+def test_changed_files_end_in_output_or_in_one_line(tmp_path: Path) -> None:
+    chance, commands = random.Random(5), []
+    outputs = [["--json"], ["--text", "-n"], *(["--csv", "--view", view] for view in ("flows", "protocols"))]
+    limits = [[], ["--from", "+1s"], ["--to", "+2s"], ["-d", "0.1"], ["--local-net", "192.0.2.0/24"]]
+    for number in range(40):
+        path = tmp_path / str(number)
+        path.write_bytes(changed(chance.choice(list(VALID.values())), chance))
+        commands.append(["-r", str(path), *chance.choice(outputs), *chance.choice(limits)])
+    ended = run_many(commands)
+    for command, one in zip(commands, ended, strict=True):
+        assert one.code in (0, 1), (command, one.errors)
+        assert len(one.errors.splitlines()) == one.code, (command, one.errors)
+        assert "unforeseen" not in one.errors, (command, one.errors)
+        assert one.output.strip() or one.code, command
+    assert {one.code for one in ended} == {0, 1}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,30 +114,35 @@ def test_conversations_are_the_same_as_those_of_tshark(lab: Lab, tmp_path: Path)
     path = tmp_path / "file.pcapng"
     with capturing(lab.a, path):
         make_traffic(lab)
-    found = subprocess.run(
-        ["tshark", "-n", "-q", "-r", str(path), "-z", "conv,tcp", "-z", "conv,udp"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=50,
-    )
-    theirs = sorted(_conversation(line) for line in found.stdout.splitlines() if "<->" in line)
     captured = all_flows(read_all(path, CaptureOptions(interval_seconds=3600)))
-    ours = sorted(
-        (
-            *sorted((int(row["local_port"]), int(row["remote_port"]))),
-            int(row["rx_packets"] + row["tx_packets"]),
-        )
-        for row in captured
+    ours = {_ports(int(row["local_port"]), int(row["remote_port"])): row for row in captured}
+    conversations = _tshark(path, "-q", "-z", "conv,tcp", "-z", "conv,udp")
+    assert {ports: int(row["rx_packets"] + row["tx_packets"]) for ports, row in ours.items()} == dict(
+        _conversation(line) for line in conversations if "<->" in line
     )
-    assert ours == theirs
+    # The statistics round their bytes; these do not.
+    sizes: Counter[tuple[int, int]] = Counter()
+    fields = ("frame.len", "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport")
+    for line in _tshark(path, "-T", "fields", *(word for name in fields for word in ("-e", name))):
+        length, *ports = map(int, line.split())
+        sizes[_ports(*ports)] += length
+    assert {ports: int(row["rx_bytes"] + row["tx_bytes"]) for ports, row in ours.items()} == sizes
 
 
-def _conversation(line: str) -> tuple[int, int, int]:
+def _tshark(path: Path, *arguments: str) -> list[str]:
+    command = ["tshark", "-n", "-r", str(path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
+    return done.stdout.splitlines()
+
+
+def _ports(one: int, other: int) -> tuple[int, int]:
+    return min(one, other), max(one, other)
+
+
+def _conversation(line: str) -> tuple[tuple[int, int], int]:
     """Both ports and the frames of a line such as "10.0.0.1:1000 <-> 10.0.0.2:53  3 120 bytes  4 160 bytes  7 …"."""
     words = line.split()
-    low, high = sorted(int(words[place].rpartition(":")[2]) for place in (0, 2))
-    numbers = [word.replace(",", "") for word in words[3:]]
-    counts = [int(word) for word in numbers if word.isdigit()]
+    ports = _ports(*(int(words[place].rpartition(":")[2]) for place in (0, 2)))
+    counts = [int(word.replace(",", "")) for word in words[3:] if word.replace(",", "").isdigit()]
     # Frames and bytes towards each end, then both together; a unit stands behind every size.
-    return low, high, counts[4]
+    return ports, counts[4]

@@ -67,6 +67,15 @@ def test_changed_bytes(name: str, data: st.DataObject) -> None:
     assert len(snapshots) <= (len(PACKETS) + 8) * (SILENT_INTERVALS + 2)
 
 
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_changed_bytes_of_a_packed_file(data: st.DataObject) -> None:
+    content = bytearray(gzip.compress(VALID["pcap"]))
+    for _ in range(data.draw(st.integers(1, 6))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    assert packet_count(read_bytes(bytes(content))) <= 2 * len(PACKETS)
+
+
 @given(content=st.binary(max_size=600), link_type=st.sampled_from(SUPPORTED))
 @settings(max_examples=40, deadline=None)
 def test_any_bytes_as_packets(content: bytes, link_type: int) -> None:
