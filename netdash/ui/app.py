@@ -57,13 +57,16 @@ class Dashboard(TimeTravelApp):
         start: float | None = None,
         make_resolver: Callable[[], Resolver] | None = None,
         driver_class: type[Driver] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`source`: what is shown live; None where a `store`, a recording, is played, from the time `start` on."""
+        """`source`: what is shown live; None where a `store`, a recording, is played, from the time `start` on.
+        `clock`: seconds, by which a silent source is noticed."""
         super().__init__(driver_class=driver_class)
         self.source = source
         self.state = DashboardState(options, make_resolver, store, packet_feed(source, store))
         self._start = start
-        self._last_taken = time.monotonic()
+        self._clock = clock
+        self._last_taken = clock()
         self._behind = False  # a snapshot was not drawn, because the terminal does not keep up
         for theme in TEXTUAL_THEMES:
             self.register_theme(theme)
@@ -138,7 +141,7 @@ class Dashboard(TimeTravelApp):
             async for snapshot in self.source.snapshots():
                 gone = await self.state.advance(snapshot)
                 self._take_recording_status()
-                self._last_taken = time.monotonic()
+                self._last_taken = self._clock()
                 self.post_message(SnapshotTaken(gone))
         except NetdashError as error:
             self.end_with(str(error), error.exit_code)
@@ -177,6 +180,8 @@ class Dashboard(TimeTravelApp):
 
     @on(SnapshotTaken)
     def _on_snapshot_taken(self, message: SnapshotTaken) -> None:
+        if not self.is_running:  # The screen is being taken down.
+            return
         if message.gone:
             self.main_screen.tell(f"gone: {', '.join(message.gone)}")
         self._behind = isinstance(self._driver, DashboardDriver) and self._driver.congested
@@ -185,6 +190,8 @@ class Dashboard(TimeTravelApp):
 
     def _watch(self) -> None:
         """Once a second: is the terminal still there, does it keep up again, do snapshots still come?"""
+        if not self.is_running:
+            return
         driver = self._driver
         if isinstance(driver, DashboardDriver):
             if is_hung_up(driver.fileno):
@@ -193,7 +200,7 @@ class Dashboard(TimeTravelApp):
                 self._behind = False
                 self.main_screen.draw()
                 self.screen.refresh(layout=True)
-        silent = time.monotonic() - self._last_taken
+        silent = self._clock() - self._last_taken
         limit = _SILENT_INTERVALS * self.state.interval_seconds
         if self.state.newest is not None and silent > max(limit, _SILENT_INTERVALS):
             self.main_screen.tell_silence(int(silent))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 import pytest
 from textual.pilot import Pilot
@@ -14,11 +15,20 @@ from netdash.ui.app import Dashboard
 from netdash.ui.theme import choose_palette, textual_theme
 from tests.ui.fixtures import FakeSource
 
+_SECONDS: Final = 30.0
+"""Long enough for a loaded machine."""
 
-def dashboard(source: FakeSource, options: Options | None = None, *, color_system: str = "256") -> Dashboard:
-    """A dashboard that looks the same whatever terminal the tests run in."""
+
+def dashboard(
+    source: FakeSource,
+    options: Options | None = None,
+    *,
+    color_system: str = "256",
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Dashboard:
+    """A dashboard that looks the same whatever terminal the tests run in, and however long they take."""
     options = options or Options()
-    app = Dashboard(source, options)
+    app = Dashboard(source, options, clock=clock)
     app.palette = choose_palette(color_system, ascii_only=options.ascii_only, no_color=False)
     app.theme = textual_theme(color_system, "dark")
     return app
@@ -36,11 +46,11 @@ async def take(app: Dashboard, pilot: Pilot[int], *snapshots: Snapshot) -> None:
 
 async def settle(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
     """Waits for what a key or a new size does in the end."""
-    for _ in range(200):
-        if condition():
-            return
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("never came true")
         await pilot.pause(0.01)
-    pytest.fail("never came true")
 
 
 class SnapCompare(Protocol):

@@ -154,13 +154,25 @@ async def test_a_vanished_interface_is_said() -> None:
 
 
 async def test_silence_is_said_until_data_comes_again() -> None:
-    app = dashboard(FakeSource())
+    now = 100.0
+    app = dashboard(FakeSource(), clock=lambda: now)
     async with app.run_test(size=(100, 24)) as pilot:
         await take(app, pilot, snapshot(1, interfaces=[interface()]))
-        app.main_screen.tell_silence(7)
-        assert " no data for 7 s " in header(app)
+        assert "no data" not in header(app)
+        now += 7.5
+        await settle(pilot, lambda: " no data for 7 s " in header(app))
         await take(app, pilot, snapshot(2, interfaces=[interface()]))
         assert "no data" not in header(app)
+
+
+async def test_silence_at_the_very_end_is_not_drawn() -> None:
+    now = 100.0
+    app = dashboard(FakeSource(), clock=lambda: now)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await take(app, pilot, snapshot(1, interfaces=[interface()]))
+    now += 7.5
+    # The timer may still fire while the screen is taken down, and is taken down itself last.
+    app._watch()
 
 
 async def test_payload_is_named_where_packets_are_not_counted() -> None:
