@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from bench import attribution, capture, counting, dashboard, interval, peers, recording
+from bench import attribution, capture, counting, dashboard, interval, peers, recording, reports
 from bench.report import Section, budget_lines
 from bench.setting import Setting, machine_lines, open_setting
 from netdash.errors import NetdashError
@@ -23,6 +23,7 @@ _SECTIONS: dict[str, Callable[[Setting], Section]] = {
     "peers": peers.measure,
     "dashboard": dashboard.measure,
     "recording": recording.measure,
+    "reports": reports.measure,
     "capture": capture.measure,
 }
 

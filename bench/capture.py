@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import gzip
-import os
 import random
-import resource
 import shutil
 import struct
-import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.processes import Cost, run_to_end
 from bench.report import Section, Table, Verdict, count, mebibytes, ratio
 from bench.setting import Setting
-from netdash.errors import NetdashError
 
 _FLOWS = 1000
 _PACKETS_A_SECOND = 100_000
 _ALLOWED_SECONDS = 1e-6
 _SMALL, _MIXED = (100,), (66, 1514, 200, 583)
-_TIMEOUT_SECONDS = 300
-
-
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    cpu_seconds: float
-    peak_bytes: int
 
 
 def measure(setting: Setting) -> Section:
@@ -45,9 +34,9 @@ def measure(setting: Setting) -> Section:
         files = {"100-byte packets": small, "66 to 1514 bytes": mixed, "100-byte packets, gzip": packed}
         empty = _write(Path(directory) / "one.pcap", 1, _SMALL)
         rows, rate = [], 0.0
-        start = _run(_netdash(empty), setting.cpu).cpu_seconds
+        start = run_to_end(_netdash(empty), setting.cpu).cpu_seconds
         for name, file in files.items():
-            ours = _run(_netdash(file), setting.cpu)
+            ours = run_to_end(_netdash(file), setting.cpu)
             rows += _rows(name, file, packets, ours, setting.cpu)
             if file is small:
                 rate = packets / (ours.cpu_seconds - start)
@@ -74,7 +63,7 @@ def measure(setting: Setting) -> Section:
     return section
 
 
-def _rows(name: str, file: Path, packets: int, ours: _Cost, cpu: int) -> list[tuple[str, ...]]:
+def _rows(name: str, file: Path, packets: int, ours: Cost, cpu: int) -> list[tuple[str, ...]]:
     costs = {"netdash": ours}
     for program, arguments in (("tshark", ["-n", "-q", "-z", "conv,ip"]), ("tcpdump", ["-nq"])):
         if program == "tcpdump" and file.suffix == ".gz":
@@ -82,7 +71,7 @@ def _rows(name: str, file: Path, packets: int, ours: _Cost, cpu: int) -> list[tu
             continue
         path = shutil.which(program)
         if path is not None:
-            costs[program] = _run([path, *arguments, "-r", str(file)], cpu)
+            costs[program] = run_to_end([path, *arguments, "-r", str(file)], cpu)
     return [
         (
             name,
@@ -98,23 +87,6 @@ def _rows(name: str, file: Path, packets: int, ours: _Cost, cpu: int) -> list[tu
 
 def _netdash(file: Path) -> list[str]:
     return [sys.executable, "-m", "netdash", "--json", "--view", "interfaces", "-r", str(file)]
-
-
-def _run(command: Sequence[str], cpu: int) -> _Cost:
-    """Runs a program to its end on one CPU."""
-
-    def limit() -> None:
-        os.sched_setaffinity(0, {cpu})
-        resource.setrlimit(resource.RLIMIT_CPU, (_TIMEOUT_SECONDS, _TIMEOUT_SECONDS))
-
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=limit
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise NetdashError(f"{command[0]} ended with {process.returncode}")
-    return _Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def _write(path: Path, packets: int, sizes: Sequence[int]) -> Path:

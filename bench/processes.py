@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +18,17 @@ from netdash.errors import NetdashError
 from tests.namespaces import run_in
 
 _GRACE_SECONDS = 5.0
+_CPU_LIMIT_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a whole program, from its start to its end."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    """User and system."""
+    peak_bytes: int
 
 
 def spawn(
@@ -68,6 +81,23 @@ def end(process: subprocess.Popen[bytes], signal_number: int) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def run_to_end(command: Sequence[str], cpu: int) -> Cost:
+    """Runs a program without input and output to its end, on one CPU. Raises NetdashError where it fails."""
+
+    def limit() -> None:
+        os.sched_setaffinity(0, {cpu})
+        resource.setrlimit(resource.RLIMIT_CPU, (_CPU_LIMIT_SECONDS, _CPU_LIMIT_SECONDS))
+
+    nothing, before = subprocess.DEVNULL, time.monotonic()
+    process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, preexec_fn=limit)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_seconds = time.monotonic() - before
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise NetdashError(f"{command[0]} ended with {process.returncode}")
+    return Cost(wall_seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def cpu_seconds(process: subprocess.Popen[bytes]) -> dict[int, float]:

@@ -92,11 +92,11 @@ def split(period: Period, every: Every) -> tuple[Period, ...]:
 
 def _recorded(query: TableQuery) -> Period:
     """First and last of what is summed."""
-    first, last = (whole(value) for value in query.row("SELECT min(minute), max(minute) FROM interface_minute"))
+    first, last = _ends(query, "minute", "interface_minute")
     ends = [] if last is None else [last + MINUTE_SECONDS]
     begins = [] if first is None else [first]
     if query.columns("hour"):
-        hour, last_hour = (whole(value) for value in query.row("SELECT min(hour), max(hour) FROM hour"))
+        hour, last_hour = _ends(query, "hour", "hour")
         # An hour whose minutes are there begins and ends with them.
         if hour is not None and (first is None or hour + HOUR_SECONDS <= first):
             begins.append(hour)
@@ -109,6 +109,12 @@ def _recorded(query: TableQuery) -> Period:
     if not 0 <= min(begins) < max(ends) <= _LATEST:
         raise NetdashError(f"cannot read {shown(query.path)}: the file is damaged (its times are none)")
     return Period(min(begins), max(ends))
+
+
+def _ends(query: TableQuery, column: str, table: str) -> tuple[int | None, int | None]:
+    """The least and the greatest; one at a time each is one look into the index."""
+    first, last = (whole(query.row(f"SELECT {each}({column}) FROM {table}")[0]) for each in ("min", "max"))
+    return first, last
 
 
 def _step_seconds(query: TableQuery, period: Period, step: Step | None) -> int:
