@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from netdash.model.held_packets import MAX_HELD_PACKETS, HeldPackets
+from netdash.model.packet_comment import ProcessNote
 from netdash.model.packet_ends import packet_ends
 from netdash.model.packets import MAX_PACKETS_A_SECOND, PacketDelivery, WatchedPacket
 from netdash.packets.decode import Decoder
@@ -70,6 +71,8 @@ class PacketsView(View):
         self._choice: PacketChoice | None = None
         self._held = HeldPackets()
         self._skipped = 0
+        self._owner: ProcessNote | None = None
+        """Whose all packets are, where that was ever known."""
         self._pointed: int | None = None
         """The packet that the cursor was put on because of its time."""
         self._said = ""
@@ -139,6 +142,7 @@ class PacketsView(View):
                 self._decoder.load()
                 self._clear()
             self.run_worker(self._watch(choice, self._moment_ns()), exclusive=True, group="packet-watch")
+        self._owner = choice.owner or self._owner
         if self.state.hidden_rows != choice.hidden_flows:
             self.state.hidden_rows = choice.hidden_flows
             self.post_message(self.KeysChanged())  # the header tells it
@@ -155,7 +159,7 @@ class PacketsView(View):
         self._skipped = 0
         self._said = ""
         choice = self._choice
-        self._pointed = None
+        self._pointed = self._owner = None
         self._list.begin(
             self._held,
             one_connection=choice is not None and choice.one_connection,
@@ -237,7 +241,7 @@ class PacketsView(View):
         if packets.cursor_key not in packets.span.numbers or state.snapshot is None:
             return
         packet = packets.span.packet(packets.span.first + packets.cursor_index)
-        owner = PacketOwners.of(state, self._choice.owner if self._choice else None)(packet)
+        owner = PacketOwners.of(state, self._owner)(packet)
         words = "" if owner is None else f"{owner.process or '?'} ({owner.pid}) of {owner.user or 'an unknown user'}"
         self._detail.show_packet(packet, self._interface_names(), words)
 
@@ -268,7 +272,7 @@ class PacketsView(View):
 
     def action_write(self) -> None:
         """Asks for a name and writes what is held."""
-        owners = PacketOwners.of(self.state, self._choice.owner if self._choice else None)
+        owners = PacketOwners.of(self.state, self._owner)
         ask_and_write(self, self._held.span().all(), self._interface_names(), owners)
 
     def _close(self) -> None:
@@ -310,6 +314,5 @@ class PacketsView(View):
         if held.missed:
             parts.append((f"  {held.missed:,} not taken{' in a pause or a full list' if wide else ''}", Tone.WARN))
         looked_at = "Esc: newest" if self._opened else "End: newest"
-        right = "paused " if self.state.paused else "newest " if self._list.follows else f"{looked_at} "
-        right = right if self.state.packet_feed.live else ""
+        right = "" if not self.state.packet_feed.live else "newest " if self._list.follows else f"{looked_at} "
         self.query_one("#packet-counts", TextLine).show(parts, [(right, Tone.DIM)])
