@@ -121,6 +121,8 @@ class PacketsView(View):
     def _on_chosen(self, message: Chosen) -> None:
         if self.display:
             self._take_choice(message.choice)
+            self.state.hidden_rows = message.choice.hidden_flows
+            self.post_message(self.KeysChanged())  # the header tells it
 
     def leave(self) -> None:
         """Ends the watch and lets the packets go."""
@@ -143,9 +145,6 @@ class PacketsView(View):
                 self._clear()
             self.run_worker(self._watch(choice, self._moment_ns()), exclusive=True, group="packet-watch")
         self._owner = choice.owner or self._owner
-        if self.state.hidden_rows != choice.hidden_flows:
-            self.state.hidden_rows = choice.hidden_flows
-            self.post_message(self.KeysChanged())  # the header tells it
         self._point_at_moment()
         self._show_lines()
 
