@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from netdash.model.filter.words import WORDS
 from netdash.ui.keymap import KeyBinding, bindings
 from netdash.ui.text import printable
 from netdash.ui.theme import Palette, Tone, palette_of
@@ -32,6 +33,11 @@ _HELP_KEYS: Final = (
 _OTHER_KEYS: Final = (
     ("Ctrl+P", "Command palette: every action by its name, and which columns are shown"),
     ("Click", "Cursor to a row; again: Enter; on a title: sort by it"),
+)
+_FILTER_FORMS: Final = (
+    ("text", "Part of a process, address, protocol, state or interface; a number: port or pid"),
+    ("/pattern/", "The same by a regular expression"),
+    ("a b, or, not", "Both; one of them; what does not match. Parentheses, quotes, several values: port:80,443"),
 )
 _FLOW_MODES: Final = {
     "ebpf": "every packet, counted in the kernel",
@@ -64,14 +70,16 @@ class HelpScreen(ModalScreen[None]):
         views: Sequence[tuple[str, Sequence[KeyBinding]]],
         general: Sequence[KeyBinding],
         *,
+        prompt: Sequence[KeyBinding],
         mode: tuple[str, str] | None,
         notes: Sequence[str],
     ) -> None:
-        """`views`: titles and keys, the chosen view first; `general`: keys that work in all of them; `mode`: names of
-        the flow and the process layer."""
+        """`views`: titles and keys, the chosen view first; `general`: keys that work in all of them; `prompt`: those of
+        the filter's prompt; `mode`: names of the flow and the process layer."""
         super().__init__()
         self._views = views
         self._general = general
+        self._filter = prompt
         self._mode = mode
         self._notes = notes
 
@@ -111,6 +119,12 @@ class HelpScreen(ModalScreen[None]):
         page.keys("Everywhere", self._general)
         for shown, description in _OTHER_KEYS:
             page.row(shown, description)
+        page.keys("Prompt of the filter", self._filter)
+        page.heading("Words of the filter")
+        for word in WORDS:
+            page.row(word.written, word.description)
+        for shown, description in _FILTER_FORMS:
+            page.row(shown, description)
         for title, keys in others:
             page.keys(title, keys)
         return page.text
@@ -148,4 +162,5 @@ class _Page:
         if keys:
             self.heading(title)
         for key in keys:
-            self.row(key.shown or "–", key.description)
+            if key.key:  # without one it is in the command palette alone
+                self.row(key.shown, key.description)

@@ -115,7 +115,7 @@ DASHBOARD_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("dashboard.help", "question_mark,f1", "help", "help", "This help, with all notes", display="?"),
     KeyBinding("dashboard.quit", "q,ctrl+c,ctrl+q", "app.quit", "quit", "Quit at once", display="q"),
     KeyBinding("dashboard.pause", "space", "app.pause", "pause", "Pause, while counting goes on; again: go on"),
-    KeyBinding("dashboard.filter", "slash", "filter", "", "Filter: show only the rows that match; Esc clears"),
+    KeyBinding("dashboard.filter", "slash", "filter", "filter", "Filter: show only the rows that match; Esc clears"),
     KeyBinding("dashboard.capture", "f", "capture_filter", "", "Capture filter: which packets are counted at all"),
     KeyBinding("dashboard.record", "l", "toggle_recording", "", "Start a recording of all activity, or end it"),
     KeyBinding("dashboard.back", "escape", "back", "", "Back: close the notes, then one step up"),
@@ -146,9 +146,10 @@ FILTER_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("filter.complete_back", "shift+tab", "complete(-1)", "", "The completion before"),
     KeyBinding("filter.older", "up", "recall(1)", "", "The filter before"),
     KeyBinding("filter.newer", "down", "recall(-1)", "", "The filter after"),
+    KeyBinding("filter.keep", "enter", "submit", "", "Keep the filter and go back to the view"),
     KeyBinding("filter.clear", "escape", "clear_filter", "", "No filter"),
 )
-"""Keys of the filter's prompt; Enter keeps the filter."""
+"""Keys of the filter's prompt."""
 
 TABLE_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("table.up", "up,k", "move(-1)", "", "Row up"),

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 
-from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, bindings
+from netdash.ui.keymap import DASHBOARD_KEYS, FILTER_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, bindings
 from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted, RecordingWanted
 from netdash.ui.registry import PAGES, VIEWS, ViewEntry, entry_of
 from netdash.ui.state import DashboardState, Scope
@@ -336,6 +336,7 @@ class MainScreen(Screen[None]):
             HelpScreen(
                 [views[0], ("Time", keymap.of(TIME_KEYS)), *views[1:]],
                 keymap.of((*DASHBOARD_KEYS, *TABLE_KEYS)),
+                prompt=keymap.of(FILTER_KEYS),
                 mode=(snapshot.mode.flows, snapshot.mode.processes) if snapshot else None,
                 notes=notes + list(snapshot.health.notes if snapshot else ()),
             )

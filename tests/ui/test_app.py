@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from netdash.model.filter.words import WORDS
 from netdash.model.select import InterfaceSelection
 from netdash.options import Options
+from netdash.settings import Settings
 from netdash.sources.source import SourceEndedError
 from netdash.ui.app import Dashboard
 from netdash.ui.help import HelpScreen
-from netdash.ui.keymap import DASHBOARD_KEYS
+from netdash.ui.keymap import DASHBOARD_KEYS, FILTER_KEYS, TABLE_KEYS, TIME_KEYS
 from netdash.ui.registry import PAGES, VIEWS
+from netdash.ui.screen import MainScreen
 from netdash.ui.widgets.banner import Banner
+from netdash.ui.widgets.filter_prompt import FilterPrompt
 from netdash.ui.widgets.header_line import HeaderLine
 from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
@@ -214,6 +218,50 @@ async def test_quit_from_the_help() -> None:
     assert app.return_value == 0
 
 
+DESIGNED_KEYS = [
+    *("1", "2", "3", "4", "5", "tab", "shift+tab", "enter", "escape", "n", "P", "S", "D", "N", "p", "s", "d", "t", "b"),
+    *("B", "L", "r", "R", "T", "o", "space", "left", "right", "slash", "f", "u", "U", "plus", "minus", "l", "x", "w"),
+    *("question_mark", "q", "g", "less_than_sign", "greater_than_sign", "home"),
+]
+
+
+@pytest.mark.parametrize("profile", ["default", "vim", "nethogs"])
+async def test_every_designed_key_is_in_the_help_and_does_something(profile: str) -> None:
+    app = dashboard(FakeSource(), Options(settings=Settings(profile=profile)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await take(app, pilot, snapshot(interfaces=[interface()]))
+        await pilot.press("question_mark")
+        screen = app.screen
+        assert isinstance(screen, HelpScreen)
+        text = screen.text.plain
+    keymap, owners = app.state.keymap, {"": MainScreen, "app": Dashboard}
+    bound: set[str] = set()
+    for owner, keys in (
+        (MainScreen, DASHBOARD_KEYS),
+        (Dashboard, TIME_KEYS),
+        (LineTable, TABLE_KEYS),
+        (FilterPrompt, FILTER_KEYS),
+        *((entry.load(), entry.load().keys) for entry in (*VIEWS, *PAGES)),
+    ):
+        for key in keymap.of(keys):
+            where, _, action = key.action.partition("(")[0].rpartition(".")
+            assert hasattr(owners[where] if where else owner, f"action_{action}"), key.id
+            assert not key.key or key.description in " ".join(text.split()), key.id
+            bound |= set(key.key.split(","))
+    assert set(DESIGNED_KEYS) <= bound
+
+
+async def test_help_tells_the_words_of_the_filter() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await take(app, pilot, snapshot(interfaces=[interface()]))
+        await pilot.press("question_mark")
+        screen = app.screen
+        assert isinstance(screen, HelpScreen)
+        for word in WORDS:
+            assert f"{word.written:<14}{word.description}" in screen.text.plain
+
+
 async def test_help_lists_every_key_and_note() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(200, 50)) as pilot:
@@ -222,7 +270,7 @@ async def test_help_lists_every_key_and_note() -> None:
         assert isinstance(app.screen, HelpScreen)
         text = app.screen.text.plain
         every = [*DASHBOARD_KEYS, *(key for entry in (*VIEWS, *PAGES) for key in entry.load().keys)]
-        assert [key.id for key in every if key.description not in text or key.shown not in text] == []
+        assert [key.id for key in every if key.key and (key.description not in text or key.shown not in text)] == []
         assert "! run as root [sudo]" in text
         assert "! 5 packets were lost" in text
         await pilot.press("escape")

@@ -19,6 +19,7 @@ FROM_A_TO_Z: Final = frozenset({"protocol", "local", "remote", "port", "state", 
 
 SORT_WORDS: Final[dict[str, str]] = {
     "rate": "rate of 10 s",
+    "total": "bytes so far",
     "queue": "queued bytes",
     "port": "local port",
     "trouble": "trouble",
@@ -138,6 +139,8 @@ def ordered(
         key = figures.trouble[positions].astype(np.int64)
     elif sort == "rate":
         key = figures.smooth_rates[positions]
+    elif sort == "total":
+        key = rows["rx_payload_total"].astype(np.float64) + rows["tx_payload_total"]
     elif sort == "queue":
         key = queued_bytes(rows)
     elif sort in _PLAIN_COLUMNS:

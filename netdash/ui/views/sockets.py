@@ -68,6 +68,7 @@ class SocketsView(View):
         KeyBinding("sockets.packets", "v", "packets", "packets", "Go to the packets of the same"),
         KeyBinding("sockets.kind", "s", "kind", "all/listen/estab/!", "All, listening, established, or troubled ones"),
         KeyBinding("sockets.sort_rate", "r", "sort('rate')", "rate", "Sort by the payload of about 10 s"),
+        KeyBinding("sockets.sort_total", "T", "sort('total')", "total", "Sort by the payload of the connection so far"),
         KeyBinding("sockets.sort_queue", "Q", "sort('queue')", "queues", "Sort by what waits in the queues"),
         KeyBinding("sockets.sort_port", "P", "sort('port')", "port", "Sort by the local port"),
         KeyBinding("sockets.sort_source", "S", "sort('local')", "source", "Sort by the local (source) address"),
