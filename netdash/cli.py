@@ -46,6 +46,7 @@ payload.
   netdash -q --log=web.netdash     records alone, until Ctrl+C
   netdash -r web.netdash -t --from 14:00 --to 14:10
   netdash report web.netdash       who moved how much, over hours or months; netdash report --help
+  netdash export web.netdash       its tables as CSV, JSON Lines or Parquet; netdash export --help
   netdash doctor                   what works here, what does not, why, and how to change it
 """
 
@@ -71,6 +72,10 @@ def _run(arguments: Sequence[str] | None) -> int:
             from netdash.commands import doctor
 
             return doctor.run(given[1:])
+        case ["export"]:
+            from netdash.commands import export
+
+            return export.run(given[1:])
         case ["report"]:
             from netdash.commands import report
 

@@ -16,6 +16,8 @@ _TICK_STEPS: Final = 20_000
 _CACHE_KIBIBYTES: Final = 65_536
 _BATCH: Final = 1000
 
+_WHOLE_LIMIT: Final = 2.0**63
+
 Value = int | float | str | bytes | None
 Parameters = Sequence[Value] | Mapping[str, Value]
 
@@ -101,7 +103,7 @@ def text(value: Value, limit: int = 4096) -> str:
 def whole(value: Value) -> int | None:
     """A number from a recording that should be whole; what is none is not known."""
     if isinstance(value, float):
-        return round(value) if math.isfinite(value) else None
+        return round(value) if abs(value) < _WHOLE_LIMIT else None
     return value if isinstance(value, int) else None
 
 

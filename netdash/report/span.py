@@ -62,7 +62,7 @@ class Wanted:
 
 def find_span(query: TableQuery, wanted: Wanted) -> Span:
     """The span of the recording that is asked for. Raises NetdashError where it holds nothing then."""
-    recorded = _recorded(query)
+    recorded = recorded_period(query)
     begin, end = parse_limits(wanted.begin, wanted.end, first=recorded.begin, last=recorded.end)
     chosen = Period(
         recorded.begin if begin is None else max(recorded.begin, int(begin // MINUTE_SECONDS) * MINUTE_SECONDS),
@@ -90,8 +90,8 @@ def split(period: Period, every: Every) -> tuple[Period, ...]:
     return tuple(periods)
 
 
-def _recorded(query: TableQuery) -> Period:
-    """First and last of what is summed."""
+def recorded_period(query: TableQuery) -> Period:
+    """First and last of what is summed. Raises NetdashError where that is nothing."""
     first, last = _ends(query, "minute", "interface_minute")
     ends = [] if last is None else [last + MINUTE_SECONDS]
     begins = [] if first is None else [first]

@@ -37,4 +37,7 @@ class Work:
             raise NetdashError("interrupted")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.stopped:
+            # Once more: it hangs in a write to somebody who does not read.
+            raise NetdashError("interrupted")
         self.stopped = True
