@@ -43,6 +43,8 @@ class FlowTable:
     """All TCP flags that were seen since the last SYN."""
     totals: NDArray[np.int64]
     """Shape (2, n): bytes received and sent since the start."""
+    packets: NDArray[np.int64]
+    """Shape (2, n): the same in packets; of the layer of payload nothing is known of them."""
     rates: NDArray[np.float64]
     """Shape (windows, 2, n): bytes per second received and sent, over each of WINDOW_SECONDS."""
 
@@ -55,6 +57,7 @@ class FlowTable:
             np.zeros(0, np.int64),
             np.zeros(0, np.int64),
             np.zeros(0, np.uint8),
+            np.zeros((2, 0), np.int64),
             np.zeros((2, 0), np.int64),
             np.zeros((len(WINDOW_SECONDS), 2, 0)),
         )
@@ -124,10 +127,18 @@ class _Reported(NamedTuple):
     ids: NDArray[np.uint64]
     moved: NDArray[np.int64]
     """Shape (2, n)."""
+    packets: NDArray[np.int64]
+    """Shape (2, n)."""
     known: NDArray[np.bool_]
 
     def subset(self, kept: NDArray[np.bool_]) -> _Reported:
-        return _Reported(_raw(self.flows)[kept].view(FLOW_ROW), self.ids[kept], self.moved[:, kept], self.known[kept])
+        return _Reported(
+            _raw(self.flows)[kept].view(FLOW_ROW),
+            self.ids[kept],
+            self.moved[:, kept],
+            self.packets[:, kept],
+            self.known[kept],
+        )
 
 
 class FlowHistory:
@@ -171,7 +182,7 @@ class FlowHistory:
     def arrays(self) -> Iterator[NDArray[np.generic]]:
         """All that it holds of length, for those who must know how much memory a copy takes."""
         table = self.table
-        yield from (table.flows, table.known, table.last_seen_ns, table.totals, table.rates)
+        yield from (table.flows, table.known, table.last_seen_ns, table.totals, table.packets, table.rates)
         yield from (self._ids, self._positions, self._windows)
         for slot in self._slots:
             yield from (slot.positions, slot.moved)
@@ -266,6 +277,7 @@ class FlowHistory:
             old.last_seen_ns[kept],
             old.tcp_flags[kept],
             old.totals[:, kept],
+            old.packets[:, kept],
             old.rates[:, :, kept],
         )
         self._windows = self._windows[:, :, kept]
@@ -310,11 +322,12 @@ class FlowHistory:
         first_seen_ns[positions[begins]] = self._timeline.now_ns - interval_ns
         tcp_flags = _longer(old.tcp_flags, rows)
         tcp_flags[positions] = np.where(flags & _SYN, flags, tcp_flags[positions] | flags)
-        totals = _longer(old.totals, rows)
+        totals, packets = _longer(old.totals, rows), _longer(old.packets, rows)
         for direction in (0, 1):
             totals[direction][positions] += reported.moved[direction]
+            packets[direction][positions] += reported.packets[direction]
         rates = self._windows / np.array(self._timeline.covered_seconds)[:, None, None]
-        return FlowTable(raw.view(FLOW_ROW), known, first_seen_ns, last_seen_ns, tcp_flags, totals, rates)
+        return FlowTable(raw.view(FLOW_ROW), known, first_seen_ns, last_seen_ns, tcp_flags, totals, packets, rates)
 
 
 def _raw(rows: NDArray[np.void]) -> NDArray[np.void]:
@@ -337,13 +350,16 @@ def _report(snapshot: Snapshot) -> _Reported:
     flows, ids = _raw(snapshot.flows)[order].view(FLOW_ROW), all_ids[order]
     moved = np.stack([flows[f"rx_{kind}"], flows[f"tx_{kind}"]])
     known = (moved[0] != UNKNOWN) | (moved[1] != UNKNOWN)
-    np.maximum(moved, 0, out=moved)
+    packets = np.stack([flows["rx_packets"], flows["tx_packets"]])
+    for figures in (moved, packets):
+        np.maximum(figures, 0, out=figures)
     starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]])) if len(ids) else np.zeros(0, np.intp)
     if len(starts) == len(ids):
-        return _Reported(flows, ids, moved, known)
+        return _Reported(flows, ids, moved, packets, known)
     return _Reported(
         _raw(flows)[starts].view(FLOW_ROW),
         ids[starts],
         np.add.reduceat(moved, starts, axis=1),
+        np.add.reduceat(packets, starts, axis=1),
         np.logical_or.reduceat(known, starts),
     )

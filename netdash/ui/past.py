@@ -150,4 +150,4 @@ def _earlier(one: Histories, other: Histories) -> bool:
 
 def _size_bytes(histories: Histories) -> int:
     table = histories.flows.table
-    return table.flows.nbytes + table.totals.nbytes + 2 * table.rates.nbytes + histories.object_bytes
+    return table.flows.nbytes + 2 * table.totals.nbytes + 2 * table.rates.nbytes + histories.object_bytes

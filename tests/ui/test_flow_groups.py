@@ -204,7 +204,7 @@ def test_the_words_of_a_row_match_its_flows(by: Joining, seed: int) -> None:
     labels = Labels(by=by, interfaces=names)
     ids, seen = row_ids(flows, by), np.ones(size, np.int64)
     moved, flags = np.ones((2, size), np.int64), np.zeros(size, np.uint8)
-    table = FlowTable(flows, np.ones(size, np.bool_), seen, seen, flags, moved, np.ones((3, 2, size)))
+    table = FlowTable(flows, np.ones(size, np.bool_), seen, seen, flags, moved, moved, np.ones((3, 2, size)))
     for row_id in np.unique(ids):
         members = ids == row_id
         row = join_flows(table, np.flatnonzero(members), by).table.flows[0]

@@ -55,7 +55,9 @@ def flow_table(story: list[Row]) -> FlowTable:
     moved = np.array([[rx, tx] for *_, rx, tx, _ in story], np.int64).reshape(-1, 2).T
     seen = np.array([NOW - SHOWN_FOR_NS - 1 if silent else NOW for *_, silent in story], np.int64)
     rates = np.stack([moved, moved * 2, moved * 4]).astype(np.float64)
-    return FlowTable(flows, np.ones(len(story), np.bool_), seen, seen, np.zeros(len(story), np.uint8), moved * 3, rates)
+    return FlowTable(
+        flows, np.ones(len(story), np.bool_), seen, seen, np.zeros(len(story), np.uint8), moved * 3, moved, rates
+    )
 
 
 def measure(row: Row, mode: LineMode) -> int:

@@ -15,7 +15,7 @@ from netdash.options import Options
 from netdash.ui.state import InterfaceScope, ProcessScope, Scope
 from tests.ui.apps import dashboard, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot
-from tests.ui.flows import host, lines, settle, show, status, text_of
+from tests.ui.flows import host, lines, locals_of, settle, show, status, text_of
 from tests.ui.golden import Golden
 
 SIZES = [(80, 24), (120, 36), (200, 50)]
@@ -63,6 +63,34 @@ async def test_two_lines_a_flow_with_both_directions() -> None:
         assert received.split() == [
             *("iperf3", "(4321)", "←", "tcp", "ESTAB", "eth0", "6.20kB", "49.6kb", "49.6kb", "49.6kb")
         ]
+
+
+async def test_packets_and_flags_where_both_ends_have_room() -> None:
+    app = dashboard(FakeSource())
+    app.state.names = False
+    async with app.run_test(size=(260, 24)) as pilot:
+        flags = [0x02, 0x18, 0x10]
+        rows = [flow(local_port=port, rx_bytes=1000, tx_bytes=10, rx_packets=port, tx_packets=1) for port in (30, 20)]
+        for row, flag in zip(rows, flags, strict=False):
+            row["tcp_flags"] = flag
+        await show(app, pilot, snapshot(0), *[snapshot(tick, flows=rows) for tick in (1, 2)])
+        await pilot.press("t")
+        await pilot.pause()
+        assert {line.split()[0][-2:]: line.split()[-6:-4] for line in lines(app)} == {
+            "30": ["S", "62"],
+            "20": ["PA", "42"],
+        }
+        view = app.main_screen.view
+        assert view is not None
+        await view.run_action("sort('packets')")
+        assert locals_of(app) == ["10.0.0.1:30", "10.0.0.1:20"]
+        assert "by packets ±1%" in status(app)
+        await take(
+            app,
+            pilot,
+            snapshot(3, flow_layer="sockets", flows=[flow(rx_payload=5, tx_payload=5, rx_packets=-1, tx_packets=-1)]),
+        )
+        assert lines(app)[0].split()[-5] == "–"
 
 
 async def test_before_the_first_interval_and_without_flows_it_says_so() -> None:

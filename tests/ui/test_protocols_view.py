@@ -98,7 +98,7 @@ class TestLooks:
         assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
 
 
-PAGES = ("protocols", "sizes", "ports", "stations", "counters")
+PAGES = ("protocols", "interfaces", "sizes", "ports", "stations", "counters")
 
 
 @pytest.mark.parametrize("case", ["80x24", "120x36", "200x50", "ascii", "16-colours", "none", "hostile"])
@@ -172,7 +172,7 @@ async def test_what_is_abnormal_comes_first_with_its_limit_and_what_to_look_at()
         assert rows[1].split()[:4] == ["!", "Udp6.RcvbufErrors", "1", "4"]
         assert rows[2].split()[:3] == ["TcpExt.ListenOverflows", "0", "3"]
         assert "Tcp.ActiveOpens" not in "".join(rows)
-        assert "! 2 abnormal" in app.main_screen.query_one("#protocol-pages", TextLine).text
+        assert "K kernel !2" in app.main_screen.query_one("#protocol-pages", TextLine).text
         assert detail(app).startswith(" ! 2.0% of segments sent (bad above 1%)  look: Sockets by retr")
         await pilot.press("down")
         await pilot.pause()
@@ -202,7 +202,7 @@ async def test_ports_with_direction() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(120, 30)) as pilot:
         await show(app, pilot, host(0), host(1), host(2))
-        await pilot.press("s", "s")
+        await pilot.press("p")
         await pilot.pause()
         rows = [line.split() for line in lines(app, "#protocol-ports")]
         assert rows[0][:5] == ["tcp", "443", "there", "2.05k", "2.05MB"]
@@ -234,7 +234,7 @@ async def test_a_listener_makes_its_port_the_service() -> None:
             sockets=[socket(local_port=9000, state=LISTEN, wildcard=True)],
         )
         await show(app, pilot, snapshot(0), taken)
-        await pilot.press("s", "s")
+        await pilot.press("p")
         await pilot.pause()
         assert lines(app, "#protocol-ports")[0].split()[:3] == ["tcp", "9000", "here"]
 
@@ -243,7 +243,7 @@ async def test_sizes_above_the_mtu_say_so() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 40)) as pilot:
         await show(app, pilot, host(0), host(1))
-        await pilot.press("s")
+        await pilot.press("z")
         await pilot.pause()
         above = [line.strip() for line in lines(app, "#protocol-sizes") if ">MTU" in line]
         assert [line.split()[1] for line in above] == ["1519-9018", "9019"]
@@ -253,7 +253,7 @@ async def test_pages_by_click() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
         await show(app, pilot, host(0), host(1))
-        await pilot.click("#protocol-pages", offset=(45, 0))
+        await pilot.click("#protocol-pages", offset=(62, 0))
         await settle(pilot, lambda: app.focused is app.main_screen.query_one("#protocol-counters"))
         assert not app.main_screen.query_one("#protocol-table").display
         await pilot.press("S")
@@ -286,6 +286,8 @@ async def test_pages() -> None:
 
         assert displayed() & IDS == {"protocol-table", "protocol-counters"}
         await pilot.press("s")
+        assert displayed() & IDS == {"protocol-general"}
+        await pilot.press("s")
         await pilot.pause()
         assert displayed() & IDS == {"protocol-sizes"}
         assert app.focused is app.main_screen.query_one("#protocol-sizes")
@@ -299,7 +301,7 @@ async def test_pages() -> None:
         assert displayed() & IDS == {"protocol-stations"}
         await pilot.press("s")
         assert displayed() & IDS == {"protocol-counters"}
-        for key, name in (("z", "sizes"), ("p", "ports"), ("m", "stations"), ("K", "counters")):
+        for key, name in (("i", "general"), ("z", "sizes"), ("p", "ports"), ("m", "stations"), ("K", "counters")):
             await pilot.press(key)
             assert displayed() & IDS == {f"protocol-{name}"}
             assert app.focused is app.main_screen.query_one(f"#protocol-{name}")
@@ -308,7 +310,34 @@ async def test_pages() -> None:
         await settle(pilot, lambda: displayed() & IDS == {"protocol-table", "protocol-counters", "protocol-sizes"})
 
 
-IDS = {"protocol-table", "protocol-counters", "protocol-sizes", "protocol-ports", "protocol-stations"}
+IDS = {
+    "protocol-table",
+    "protocol-counters",
+    "protocol-sizes",
+    "protocol-ports",
+    "protocol-stations",
+    "protocol-general",
+}
+
+
+async def test_every_interface_and_into_one() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(140, 30)) as pilot:
+        await pilot.press("5", "i")
+        assert lines(app, "#protocol-general") == ["  waiting for the first interval"]
+        await show(app, pilot, host(0), host(1), host(2))
+        eth0, eth1, lo = [line.split() for line in lines(app, "#protocol-general")]
+        each = (482 + 1272) + 2 * 48 + 4
+        assert eth0[:4] == ["eth0", f"{each * 2 / 1000:.2f}k", "3.51k", "192"]
+        assert eth0[4:] == ["2.12k", "1.58k", "0", "0", "8", "2", "0", "230kb", "41.5Mb", "1.85k"]
+        assert eth1[0] == "eth1"
+        assert lo == ["lo", *["0"] * 10, "0b", "0b", "0"]
+        await pilot.press("down", "enter")
+        await settle(pilot, lambda: place(app).startswith(" ◂ eth1 ▸"))
+        assert app.focused is app.main_screen.query_one("#protocol-counters")
+        await pilot.press("i")
+        await take(app, pilot, snapshot(3, flow_layer="sockets", interfaces=[interface("new", 7)]))
+        assert lines(app, "#protocol-general")[0].split() == ["new", *["–"] * 13]
 
 
 async def test_stations() -> None:

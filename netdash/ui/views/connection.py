@@ -158,4 +158,5 @@ def _look(state: DashboardState, flow_id: int) -> ConnectionLook | None:
 def _crossing(table: FlowTable, row: int) -> Crossing:
     rx_rate, tx_rate = table.rates[0][:, row].tolist()
     rx_total, tx_total = table.totals[:, row].tolist()
-    return Crossing(table.flows[row], (rx_rate, tx_rate), (rx_total, tx_total))
+    rx_packets, tx_packets = table.packets[:, row].tolist()
+    return Crossing(table.flows[row], (rx_rate, tx_rate), (rx_total, tx_total), (rx_packets, tx_packets))

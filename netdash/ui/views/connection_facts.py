@@ -44,6 +44,8 @@ class Crossing:
     rates: tuple[float, float]
     """Bytes per second received and sent, mean of 2 seconds."""
     totals: tuple[int, int]
+    packets: tuple[int, int] = (0, 0)
+    """Since the start; of payload nothing is known of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,6 +228,9 @@ def _seen(look: ConnectionLook) -> list[Part]:
     silent = look.now - look.last_seen
     if silent >= 2:
         pairs.append(("silent for", span_text(silent)))
+    rx, tx = look.crossings[0].packets
+    if not look.payload:
+        pairs.append(("packets", f"▼ {count(rx)} ▲ {count(tx)}"))
     if int(look.flow["protocol"]) == TCP:
         pairs.append(("flags", " ".join(tcp_flag_names(look.tcp_flags)) or NOT_KNOWN))
     return _line("seen", _named(pairs))

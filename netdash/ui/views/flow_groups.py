@@ -144,6 +144,7 @@ def join_flows(table: FlowTable, positions: NDArray[np.intp], by: Joining) -> Jo
         np.maximum.reduceat(table.last_seen_ns[chosen], starts),
         np.where(several, 0, table.tcp_flags[chosen[starts]]).astype(np.uint8),
         np.add.reduceat(table.totals[:, chosen], starts, axis=1),
+        np.add.reduceat(table.packets[:, chosen], starts, axis=1),
         np.add.reduceat(table.rates[:, :, chosen], starts, axis=2),
     )
     return Joined(joined, ordered[starts], members)
@@ -157,6 +158,7 @@ def _rows_of(table: FlowTable, positions: NDArray[np.intp]) -> FlowTable:
         table.last_seen_ns[positions],
         table.tcp_flags[positions],
         table.totals[:, positions],
+        table.packets[:, positions],
         table.rates[:, :, positions],
     )
 

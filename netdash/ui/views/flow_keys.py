@@ -16,6 +16,7 @@ FLOW_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("flows.sort_source", "S", "sort('local')", "source", "Sort by the local (source) address"),
     KeyBinding("flows.sort_destination", "D", "sort('remote')", "dest", "Sort by the remote (destination) address"),
     KeyBinding("flows.sort_total", "T", "sort('total')", "total", "Sort by bytes since the start; silent ones too"),
+    KeyBinding("flows.sort_packets", "", "sort('packets')", "", "Sort by packets since the start; silent ones too"),
     KeyBinding("flows.group", "a", "group", "group", "A row for each flow, remote host, network (/24, /64), port"),
     KeyBinding("flows.lines", "t", "lines", "lines", "Two lines a flow, their sum, sent only, received only"),
     KeyBinding("flows.freeze", "o", "freeze", "freeze", "Freeze the order; new flows are put at the end"),

@@ -24,6 +24,7 @@ _MARKS: Final = 5
 
 _SORT_WORDS: Final[dict[Sort, str]] = {
     "total": "total",
+    "packets": "packets",
     "local": "local address",
     "remote": "remote address",
     "port": "port",

@@ -16,12 +16,14 @@ from netdash.model.hashing import address_words
 from netdash.model.windows import WINDOW_NS, WINDOW_SECONDS
 from netdash.ui.views.flow_groups import ALL_APART, Joining, join_flows, one_per_connection, service_ports
 
-Sort = Literal["rate", "total", "local", "remote", "port"]
+Sort = Literal["rate", "total", "packets", "local", "remote", "port"]
+SUMS: Final[frozenset[Sort]] = frozenset({"total", "packets"})
+"""Orders by what was counted since the start."""
 
 SHOWN_FOR_NS: Final = WINDOW_NS[-1]
 """A flow that was silent for so long, closed or not, is shown only in the order by totals."""
 
-KEPT_SHARE: Final[dict[Sort, float]] = {"rate": 0.1, "total": 0.01}
+KEPT_SHARE: Final[dict[Sort, float]] = {"rate": 0.1, "total": 0.01, "packets": 0.01}
 """A row passes another one only when it has more by this share, so that equals do not change places all the time."""
 
 _FIN_OR_RST: Final = 0x05
@@ -125,7 +127,7 @@ def arrange(
     recent = table.last_seen_ns > now_ns - SHOWN_FOR_NS
     if chosen is not None:
         recent &= chosen
-    if wanted.sort == "total" or limits.flow_id is not None:
+    if wanted.sort in SUMS or limits.flow_id is not None:
         visible = np.ones(len(table), np.bool_) if chosen is None else chosen
     elif frozen is not None and not wanted.by.joins:
         kept = np.isin(table.flows["id"], frozen)
@@ -193,13 +195,16 @@ def _peaks(table: FlowTable, order: NDArray[np.intp], lines: LineMode) -> NDArra
 
 def _measure(table: FlowTable, wanted: FlowOrder) -> NDArray[np.float64]:
     """By position: what is sorted by; less than nothing where nothing is known."""
-    columns = table.rates[wanted.window] if wanted.sort == "rate" else table.totals.astype(np.float64)
+    if wanted.sort == "rate":
+        columns = table.rates[wanted.window]
+    else:
+        columns = (table.packets if wanted.sort == "packets" else table.totals).astype(np.float64)
     return np.where(table.known, line_rates(columns, wanted.lines), -1.0)
 
 
 def _sorted(table: FlowTable, positions: NDArray[np.intp], wanted: FlowOrder) -> NDArray[np.intp]:
     """`positions` in the wanted order; what is equal stays in the order in which it came up."""
-    if wanted.sort in ("rate", "total"):
+    if wanted.sort == "rate" or wanted.sort in SUMS:
         key = _measure(table, wanted)[positions]
         order = np.argsort(-key if wanted.descending else key, kind="stable")
     else:

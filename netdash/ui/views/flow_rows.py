@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from netdash.model.protocols import TCP, state_name
+from netdash.model.protocols import TCP, state_name, tcp_flag_letters
 from netdash.model.tables import FLOW_OVERFLOW
 from netdash.model.units import NOT_KNOWN, Units, count
 from netdash.model.windows import WINDOW_SECONDS
@@ -32,6 +32,8 @@ _WIDE_CELLS: Final = 100
 _ROOMY_CELLS: Final = 150
 _LONGEST_END: Final = 47
 """An IPv6 address in full, in brackets, with its port."""
+_EXTRA_CELLS: Final = 6 + 1 + 7 + 1
+"""Flags and packets: for these both ends need not be cut."""
 _GROUP_TITLES: Final = {
     Group.HOSTS: ("remote host", "flows"),
     Group.NETWORKS: ("remote network", "flows"),
@@ -165,6 +167,8 @@ class FlowTableModel:
         if "state" in self._keys:
             cells["state"] = (self._state(flow, position), Tone.DIM)
             cells["how"] = (how_text(flow), Tone.DIM)
+        if "flags" in self._keys:
+            cells["flags"] = (self._flags(flow, position), Tone.DIM)
         if "rtt" in self._keys:
             cells["rtt"], cells["retransmits"] = self._health(flow, position)
         return cells
@@ -211,6 +215,13 @@ class FlowTableModel:
             return "closed"
         return state_name(int(flow["protocol"]), int(flow["state"])) or ""
 
+    def _flags(self, flow: np.void, position: np.intp) -> str:
+        """The TCP flags seen since the last SYN."""
+        members = self._arrangement.members
+        if int(flow["protocol"]) != TCP or (members is not None and members[position] > 1):
+            return ""
+        return tcp_flag_letters(int(self._arrangement.table.tcp_flags[position]))
+
     def _health(self, flow: np.void, position: np.intp) -> tuple[Cell, Cell]:
         """Round trip and retransmitted segments of a TCP flow; nothing where no socket tells them."""
         members = self._arrangement.members
@@ -225,10 +236,17 @@ class FlowTableModel:
     def _figures(self, index: int, position: np.intp) -> dict[str, Cell]:
         table = self._arrangement.table
         if not table.known[position]:
-            return dict.fromkeys(("total", *(f"rate{seconds}" for seconds in WINDOW_SECONDS)), (NOT_KNOWN, Tone.DIM))
+            figures = ("total", "packets", *(f"rate{seconds}" for seconds in WINDOW_SECONDS))
+            return dict.fromkeys(figures, (NOT_KNOWN, Tone.DIM))
         rx, tx = table.totals[:, position].tolist()
         lively = _tone(self._lines, second=bool(index % 2))
         cells: dict[str, Cell] = {"total": (self._units.volume(int(self._measured(index, rx, tx))), Tone.NORMAL)}
+        if "packets" in self._keys:
+            both = table.packets[:, position].tolist()
+            packets = int(self._measured(index, *both))
+            # Bytes without a packet: packets are not counted.
+            known = any(both) or not (rx or tx)
+            cells["packets"] = (count(packets) if known else NOT_KNOWN, Tone.NORMAL if packets else Tone.DIM)
         for window, seconds in enumerate(WINDOW_SECONDS):
             rate = self._rate(index, window)
             cells[f"rate{seconds}"] = (self._units.rate(rate), lively if rate else Tone.DIM)
@@ -270,6 +288,10 @@ def _columns(width: int, lines: LineMode, units: Units, group: Group) -> tuple[C
     arrow = Column("arrow", "", 3 if lines == LineMode.SUM else 2)
     others = [*middle, *figures, arrow]
     spare = width - sum(column.width for column in others) - len(others) - 1
+    if spare >= 2 * _LONGEST_END + _EXTRA_CELLS:
+        middle.append(Column("flags", "flags", 6))
+        figures.insert(0, Column("packets", "packets", 7, "right"))
+        spare -= _EXTRA_CELLS
     ends = max(12, min(_LONGEST_END, spare // 2))
     titles = _GROUP_TITLES.get(group, ("local", "remote"))
     local, remote = (

@@ -38,7 +38,7 @@ _SORTED_AT_ONCE: Final = 20_000
 """With more flows than this they are sorted in a thread, so that no key waits."""
 
 _FROM_A_TO_Z: Final = frozenset({"local", "remote", "port"})
-_SORTS: Final[frozenset[Sort]] = frozenset({"total", "local", "remote", "port"})
+_SORTS: Final[frozenset[Sort]] = frozenset({"total", "packets", "local", "remote", "port"})
 _MOST_SETTLED: Final = 512
 """Rows below this rank stand in their exact order."""
 _Sums = tuple[FlowTotals, FlowTotals, FlowTotals]

@@ -12,13 +12,14 @@ class Page(IntEnum):
     """The pages, in their order."""
 
     PROTOCOLS = 0
-    SIZES = 1
-    PORTS = 2
-    STATIONS = 3
-    COUNTERS = 4
+    GENERAL = 1
+    SIZES = 2
+    PORTS = 3
+    STATIONS = 4
+    COUNTERS = 5
 
 
-_TITLES: Final = ("protocols", "sizes", "ports", "stations", "kernel counters")
+_TITLES: Final = ("protocols", "interfaces", "sizes", "ports", "stations", "kernel")
 
 
 def _page_key(page: Page, key: str, description: str) -> KeyBinding:
@@ -27,6 +28,7 @@ def _page_key(page: Page, key: str, description: str) -> KeyBinding:
 
 _PAGE_KEYS: Final = (
     _page_key(Page.PROTOCOLS, "d", "Page: protocols in detail, and the kernel counters"),
+    _page_key(Page.GENERAL, "i", "Page: every interface with its packets by protocol; Enter goes into one"),
     _page_key(Page.SIZES, "z", "Page: packets by size"),
     _page_key(Page.PORTS, "p", "Page: TCP and UDP ports, to and from each"),
     _page_key(Page.STATIONS, "m", "Page: stations by MAC address"),
@@ -34,7 +36,9 @@ _PAGE_KEYS: Final = (
 )
 
 PROTOCOL_KEYS: Final[tuple[KeyBinding, ...]] = (
-    KeyBinding("protocols.page", "s", "page(1)", "next page", "Protocols, sizes, ports, stations, kernel counters"),
+    KeyBinding(
+        "protocols.page", "s", "page(1)", "next page", "Next page: one interface, all, sizes, ports, stations, kernel"
+    ),
     KeyBinding("protocols.page_before", "S", "page(-1)", "", "The page before"),
     *_PAGE_KEYS,
     KeyBinding("protocols.next", "right_square_bracket", "choose(1)", "interface", "Next interface", "[ ]"),

@@ -28,7 +28,7 @@ _CLASSES: Final = (
 )
 
 
-class _TextTable:
+class TextTable:
     """TableModel of rows that are made at once: these tables are short."""
 
     def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], keys: Sequence[str] = ()) -> None:
@@ -59,7 +59,7 @@ class _TextTable:
         return None
 
 
-def protocol_table(figures: InterfaceProtocolFigures | None, interval: float, units: Units) -> _TextTable:
+def protocol_table(figures: InterfaceProtocolFigures | None, interval: float, units: Units) -> TextTable:
     """Packets and bytes since the start, and the rates of the last interval; None: packets are not counted."""
     cells = 7 if units.iec else 6
     columns = [
@@ -78,18 +78,18 @@ def protocol_table(figures: InterfaceProtocolFigures | None, interval: float, un
     rows = []
     for title, total, last in _classes(figures):
         rows.append(_protocol_row(title, total, last, interval, units))
-    return _TextTable(columns, rows)
+    return TextTable(columns, rows)
 
 
 def _classes(figures: InterfaceProtocolFigures | None) -> list[tuple[str, Traffic | None, Traffic | None]]:
     if figures is None:
         return [("Total", None, None), *((title, None, None) for title, _ in _CLASSES)]
-    every = [("Total", _whole(figures.total), _whole(figures.last))]
+    every = [("Total", whole_traffic(figures.total), whole_traffic(figures.last))]
     every += [(title, getattr(figures.total, name), getattr(figures.last, name)) for title, name in _CLASSES]
     return [*every]
 
 
-def _whole(protocols: InterfaceProtocols) -> Traffic:
+def whole_traffic(protocols: InterfaceProtocols) -> Traffic:
     """All packets: those that are IP, and those that are not."""
     return protocols.ipv4 + protocols.ipv6 + protocols.non_ip
 
@@ -120,7 +120,7 @@ def _protocol_row(
 
 def total_rates(figures: InterfaceProtocolFigures, interval: float, units: Units) -> list[Part]:
     """The rates of all packets together, and of broadcasts where there are some."""
-    last, seconds = _whole(figures.last), interval or 1.0
+    last, seconds = whole_traffic(figures.last), interval or 1.0
     cast = figures.last.broadcast
     parts: list[Part] = []
     if cast.rx_packets or cast.tx_packets:
@@ -137,7 +137,7 @@ _HEADER_BYTES: Final = 18
 """A link-layer header and a VLAN tag, which the MTU does not count."""
 
 
-def size_table(sizes: Sequence[SizeBucket], width: int, *, mtu: int, ascii_only: bool) -> _TextTable:
+def size_table(sizes: Sequence[SizeBucket], width: int, *, mtu: int, ascii_only: bool) -> TextTable:
     """Wire packets by size since the start; a bar's full length is the fullest class of both directions.
 
     Classes that lie above `mtu` (0 = not known) say so.
@@ -171,7 +171,7 @@ def size_table(sizes: Sequence[SizeBucket], width: int, *, mtu: int, ascii_only:
                 (block * length, tone),
             ]
         rows.append(row)
-    return _TextTable(columns, rows)
+    return TextTable(columns, rows)
 
 
 def _percent(number: int, whole: int) -> str:
@@ -181,7 +181,7 @@ def _percent(number: int, whole: int) -> str:
     return f"{share:.0%}" if share >= 0.01 else "<1%"
 
 
-def counter_table(figures: ProtocolFigures) -> _TextTable:
+def counter_table(figures: ProtocolFigures) -> TextTable:
     """Kernel counters that moved since the start: what is abnormal now, then signs of trouble, then the others."""
     columns = [
         Column("name", "kernel counter", 26),
@@ -209,7 +209,7 @@ def counter_table(figures: ProtocolFigures) -> _TextTable:
                 (more, Tone.NORMAL),
             ]
         )
-    return _TextTable(columns, rows, moved)
+    return TextTable(columns, rows, moved)
 
 
 def _events(rate: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
@@ -22,6 +23,7 @@ from netdash.ui.view import View
 from netdash.ui.views.counter_rules import finding, findings
 from netdash.ui.views.counter_texts import meaning
 from netdash.ui.views.flow_text import ServiceNames
+from netdash.ui.views.general_table import general_table
 from netdash.ui.views.protocol_keys import PROTOCOL_KEYS, Page, keys_of_page, page_titles
 from netdash.ui.views.protocol_rows import counter_table, protocol_table, size_table, total_rates
 from netdash.ui.views.service_table import FROM_SMALLEST, SORTS, ServiceTable
@@ -37,6 +39,7 @@ _BOTH_SIDE_BY_SIDE_CELLS: Final = 150
 
 _TABLES: Final = {
     Page.PROTOCOLS: "protocol-counters",
+    Page.GENERAL: "protocol-general",
     Page.SIZES: "protocol-sizes",
     Page.PORTS: "protocol-ports",
     Page.STATIONS: "protocol-stations",
@@ -56,6 +59,8 @@ class _Taken:
     stations: StationFigures = field(default_factory=StationFigures)
     headline: tuple[Interface, ...] = ()
     interfaces: tuple[Interface, ...] = ()
+    since: float | None = None
+    """When the totals begin, seconds since the epoch."""
 
 
 class ProtocolsView(View):
@@ -92,6 +97,7 @@ class ProtocolsView(View):
         yield protocols
         with Horizontal(id="protocol-lower"):
             yield LineTable(id="protocol-counters")
+            yield LineTable(id="protocol-general")
             yield LineTable(id="protocol-sizes")
             yield LineTable(id="protocol-ports")
             yield LineTable(id="protocol-stations")
@@ -119,7 +125,7 @@ class ProtocolsView(View):
         interfaces, histories = state.snapshot.interfaces, state.histories
         headline = tuple(headline_interfaces(interfaces))
         figures = (histories.protocols.figures, histories.services.figures, histories.stations.figures)
-        self._taken = _Taken(*figures, headline, interfaces)
+        self._taken = _Taken(*figures, headline, interfaces, histories.since)
         self._draw()
 
     def redraw(self, state: DashboardState) -> None:
@@ -143,6 +149,7 @@ class ProtocolsView(View):
         for name, shown in (
             ("table", page is Page.PROTOCOLS),
             ("counters", page in (Page.PROTOCOLS, Page.COUNTERS)),
+            ("general", page is Page.GENERAL),
             ("sizes", page is Page.SIZES or sizes_beside),
             ("ports", page is Page.PORTS),
             ("stations", page is Page.STATIONS),
@@ -154,6 +161,10 @@ class ProtocolsView(View):
         if page in (Page.PROTOCOLS, Page.COUNTERS):
             empty = "waiting for the first interval" if self._waiting else "no kernel counter moved so far"
             self.query_one("#protocol-counters", LineTable).show(counter_table(taken.figures), empty_text=empty)
+        if page is Page.GENERAL:
+            table = general_table(taken.figures, taken.interfaces, self.state.units)
+            empty = "waiting for the first interval" if self._waiting else "no interface"
+            self.query_one("#protocol-general", LineTable).show(table, empty_text=empty)
         if page is Page.SIZES or sizes_beside:
             self._draw_sizes(figures, self.size.width // 2 if sizes_beside else self.size.width)
         if page is Page.PORTS:
@@ -252,11 +263,12 @@ class ProtocolsView(View):
         self.query_one("#protocol-interface", TextLine).show(place, right)
         found = len(findings(taken.figures))
         used = taken.figures.gauges.get("Sockstat.sockets.used")
-        told: list[Part] = [(f"{used} sockets in use ", Tone.DIM)] if used is not None else []
-        if found:
-            told = [(f"! {found} abnormal ", Tone.BAD)]
+        told: list[Part] = [(f"{used} sockets in use  ", Tone.DIM)] if used is not None else []
+        if taken.since is not None:
+            told.append((time.strftime("since %H:%M:%S ", time.localtime(taken.since)), Tone.DIM))
         titles = page_titles(self.state.keymap, found)
-        self.query_one("#protocol-pages", PageLine).show_pages(titles, self._page, told)
+        bad = (Page.COUNTERS,) if found else ()
+        self.query_one("#protocol-pages", PageLine).show_pages(titles, self._page, told, bad=bad)
 
     def _draw_detail(self) -> None:
         """The line below: about the counter under the cursor, or what the page's figures mean."""
@@ -269,6 +281,8 @@ class ProtocolsView(View):
             ]
         if self._page is Page.PORTS:
             return [(" the port of a listener here, else the lower of both; here: this host offers it", Tone.DIM)]
+        if self._page is Page.GENERAL:
+            return [(" packets since the start, both directions; checksum errors: kernel counters, by host", Tone.DIM)]
         if self._page is Page.STATIONS:
             table = self.query_one("#protocol-stations", LineTable)
             model = table.model
@@ -300,6 +314,13 @@ class ProtocolsView(View):
         else:
             order.choose(column)
         self._draw()
+
+    @on(LineTable.Selected, "#protocol-general")
+    def _on_selected(self, message: LineTable.Selected) -> None:
+        """Into the interface under the cursor."""
+        if isinstance(message.key, str):
+            self._chosen = message.key
+            self._go_to(Page.PROTOCOLS)
 
     @on(PageLine.Chosen)
     def _on_page_chosen(self, message: PageLine.Chosen) -> None:

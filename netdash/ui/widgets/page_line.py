@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from textual import events
 from textual.message import Message
@@ -30,12 +30,17 @@ class PageLine(TextLine):
         super().__init__(id=id)
         self._widths: tuple[int, ...] = ()
 
-    def show_pages(self, titles: Sequence[str], active: int, right: Sequence[Part] = ()) -> None:
-        """Draws the titles, and parts at the right."""
+    def show_pages(
+        self, titles: Sequence[str], active: int, right: Sequence[Part] = (), *, bad: Collection[int] = ()
+    ) -> None:
+        """Draws the titles, those at the indices `bad` as such, and parts at the right where there is room for them."""
         texts = [f"[{title}]" if index == active else f" {title} " for index, title in enumerate(titles)]
         self._widths = tuple(width_of(text) for text in texts)
         tones = [Tone.ACCENT if index == active else Tone.DIM for index in range(len(texts))]
-        self.show(list(zip(texts, tones, strict=True)), right)
+        for index in bad:
+            tones[index] = Tone.BAD
+        needed = sum(self._widths) + sum(width_of(part if isinstance(part, str) else part[0]) for part in right)
+        self.show(list(zip(texts, tones, strict=True)), right if needed <= self.size.width else ())
 
     def on_click(self, event: events.Click) -> None:
         """Chooses the page under the pointer."""

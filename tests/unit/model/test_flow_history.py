@@ -231,3 +231,19 @@ def test_the_headline_counts_physical_interfaces_and_peaks_stay() -> None:
     assert total.total_bytes == 5050
     assert history.totals(5)[0].total_bytes == 5000
     assert history.totals(99)[0].total_bytes == 0
+
+
+def test_packets_are_added_up_beside_bytes() -> None:
+    history = FlowHistory()
+    first, second = flows({1: (1000, 0), 2: (5, 5)}), flows({2: (7, 7), 3: (1, 1)})
+    first["rx_packets"], first["tx_packets"] = [3, 4], [0, UNKNOWN]
+    second["rx_packets"], second["tx_packets"] = [40, 1], [50, 2]
+    for number, rows in enumerate((first, second), 1):
+        history.update(snapshot(START_NS + number * 10**9, 10**9, rows))
+    table = history.table
+    packets = dict(zip(table.flows["id"].tolist(), table.packets.T.tolist(), strict=True))
+    assert packets == {1: [3, 0], 2: [44, 50], 3: [1, 2]}
+    small = FlowHistory(max_rows=2)
+    for number, rows in enumerate((first, second), 1):
+        small.update(snapshot(START_NS + number * 10**9, 10**9, rows))
+    assert len(small.table) == small.table.packets.shape[1] <= 2
