@@ -7,7 +7,7 @@ import random
 import shutil
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +19,8 @@ _FLOWS = 1000
 _PACKETS_A_SECOND = 100_000
 _ALLOWED_SECONDS = 1e-6
 _SMALL, _MIXED = (100,), (66, 1514, 200, 583)
+_TSHARK_PACKETS = 200_000
+"""It keeps every packet: two million take gigabytes of memory and minutes."""
 
 
 def measure(setting: Setting) -> Section:
@@ -31,7 +33,12 @@ def measure(setting: Setting) -> Section:
         packed = small.with_suffix(".pcap.gz")
         with small.open("rb") as source, gzip.open(packed, "wb", compresslevel=1) as target:
             shutil.copyfileobj(source, target)
-        files = {"100-byte packets": small, "66 to 1514 bytes": mixed, "100-byte packets, gzip": packed}
+        files = {
+            "100-byte packets": small,
+            "66 to 1514 bytes": mixed,
+            "100-byte packets, gzip": packed,
+            "100-byte packets, pcapng": _write_pcapng(Path(directory) / "small.pcapng", packets, _SMALL),
+        }
         empty = _write(Path(directory) / "one.pcap", 1, _SMALL)
         rows, rate = [], 0.0
         start = run_to_end(_netdash(empty), setting.cpu).cpu_seconds
@@ -43,13 +50,13 @@ def measure(setting: Setting) -> Section:
     section.tables.append(
         Table(
             f"{count(packets)} packets of {_FLOWS} flows, one interval a second",
-            ("file", "program", "packets/s", "CPU", "of netdash's", "peak memory"),
+            ("file", "program", "packets", "packets/s", "CPU", "a packet, of netdash's", "peak memory"),
             rows,
         )
     )
     section.remarks.append(
-        "netdash writes every interval and the totals of interfaces as JSON; tshark -z conv,ip and tcpdump -nq print "
-        "to /dev/null. CPU: user and system, the whole program; packets/s: by that CPU."
+        "netdash writes every interval and the totals of interfaces as JSON; all print to /dev/null. CPU: user and "
+        "system, the whole program; packets/s: by that CPU. tshark reads the first packets only: it keeps them all."
     )
     section.remarks.append(f"netdash's start alone (a file of one packet): {start:.2f} s of CPU, part of each figure.")
     section.verdicts.append(
@@ -64,25 +71,33 @@ def measure(setting: Setting) -> Section:
 
 
 def _rows(name: str, file: Path, packets: int, ours: Cost, cpu: int) -> list[tuple[str, ...]]:
-    costs = {"netdash": ours}
-    for program, arguments in (("tshark", ["-n", "-q", "-z", "conv,ip"]), ("tcpdump", ["-nq"])):
-        if program == "tcpdump" and file.suffix == ".gz":
+    few = min(packets, _TSHARK_PACKETS)
+    peers = {
+        "tshark -z conv,ip": (["tshark", "-n", "-q", "-z", "conv,ip", "-c", str(few)], few),
+        "tcpdump -nq": (["tcpdump", "-nq"], packets),
+    }
+    rows = [_row(name, "netdash --json", ours, packets, ours.cpu_seconds / packets)]
+    for program, (command, count_of) in peers.items():
+        if command[0] == "tcpdump" and file.suffix == ".gz":
             # It reads no packed files.
             continue
-        path = shutil.which(program)
-        if path is not None:
-            costs[program] = run_to_end([path, *arguments, "-r", str(file)], cpu)
-    return [
-        (
-            name,
-            program,
-            count(packets / cost.cpu_seconds),
-            f"{cost.cpu_seconds:.2f} s",
-            ratio(cost.cpu_seconds, ours.cpu_seconds),
-            mebibytes(cost.peak_bytes),
-        )
-        for program, cost in costs.items()
-    ]
+        if (path := shutil.which(command[0])) is not None:
+            cost = run_to_end([path, *command[1:], "-r", str(file)], cpu)
+            rows.append(_row(name, program, cost, count_of, ours.cpu_seconds / packets))
+    return rows
+
+
+def _row(name: str, program: str, cost: Cost, packets: int, ours_a_packet: float) -> tuple[str, ...]:
+    a_packet = cost.cpu_seconds / packets
+    return (
+        name,
+        program,
+        count(packets),
+        count(1 / a_packet),
+        f"{cost.cpu_seconds:.2f} s",
+        ratio(a_packet, ours_a_packet),
+        mebibytes(cost.peak_bytes),
+    )
 
 
 def _netdash(file: Path) -> list[str]:
@@ -91,16 +106,35 @@ def _netdash(file: Path) -> list[str]:
 
 def _write(path: Path, packets: int, sizes: Sequence[int]) -> Path:
     """TCP segments of `_FLOWS` connections in random order, frames of these sizes."""
-    frames = [_frame(flow, size) for flow in range(_FLOWS) for size in sizes]
-    chooser = random.Random(1)
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1))
-        for number in range(packets):
-            second, place = divmod(number, _PACKETS_A_SECOND)
-            frame = frames[chooser.randrange(len(frames))]
-            microsecond = place * (1_000_000 // _PACKETS_A_SECOND)
-            file.write(struct.pack("<IIII", 1_700_000_000 + second, microsecond, len(frame), len(frame)) + frame)
+        for microseconds, frame in _packets(packets, sizes):
+            second, fraction = divmod(microseconds, 1_000_000)
+            file.write(struct.pack("<IIII", second, fraction, len(frame), len(frame)) + frame)
     return path
+
+
+def _write_pcapng(path: Path, packets: int, sizes: Sequence[int]) -> Path:
+    """The same in the other format."""
+    with path.open("wb") as file:
+        file.write(struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28))
+        file.write(struct.pack("<IIHHII", 1, 20, 1, 0, 262_144, 20))
+        for microseconds, frame in _packets(packets, sizes):
+            padding = bytes(-len(frame) % 4)
+            length = 32 + len(frame) + len(padding)
+            ticks = (microseconds >> 32, microseconds & 0xFFFFFFFF)
+            head = struct.pack("<7I", 6, length, 0, *ticks, len(frame), len(frame))
+            file.write(head + frame + padding + struct.pack("<I", length))
+    return path
+
+
+def _packets(packets: int, sizes: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Microseconds since the epoch and frame."""
+    frames = [_frame(flow, size) for flow in range(_FLOWS) for size in sizes]
+    chooser = random.Random(1)
+    for number in range(packets):
+        moment = 1_700_000_000_000_000 + number * (1_000_000 // _PACKETS_A_SECOND)
+        yield moment, frames[chooser.randrange(len(frames))]
 
 
 def _frame(flow: int, size: int) -> bytes:

@@ -36,7 +36,8 @@ SOCKET_BYTES: Final = 1000
 
 MAX_FRAME_BYTES: Final = 1 << 29
 _MAX_KNOWN_ROWS: Final = 1 << 18
-_ZLIB_LEVEL: Final = 1
+_ZLIB_LEVEL: Final = 4
+"""Level 1 takes as long for frames and gives 2 % more; 9 takes half as long again for 1 % less."""
 
 SOCKETS_ARE_OLDER: Final = "many sockets: this recording keeps them every few intervals only, these are a little older"
 

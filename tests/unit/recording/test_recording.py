@@ -202,7 +202,7 @@ def test_the_oldest_goes_when_the_file_is_full(tmp_path: Path, monkeypatch: pyte
     assert path.stat().st_size < 800_000
     times = [s.time - HOUR_BEGIN for s in read_all(path)]
     assert times == list(range(int(times[0]), 250))
-    assert times[0] > 30
+    assert times[0] >= 20
     # Sums of minutes are small: they tell of what the frames do no more.
     assert rows(path, "SELECT count(DISTINCT minute) FROM interface_minute") == [(5,)]
 
