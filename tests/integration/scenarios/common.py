@@ -5,15 +5,23 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import socket
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, NamedTuple
 
 AT_ONCE: Final = 1 << 31
 """As in serving.py."""
 
 SECONDS: Final = 20
+_LOOK_SECONDS: Final = 0.3
+_LOOK_TIME: Final = re.compile(rb'"time":"([^"]+)"')
+_HEAD_BYTES: Final = 200
+"""What a line begins with: its type, schema and time."""
 CLONE_NEWPID: Final = 0x20000000
 _CLONE_NEWNET: Final = 0x40000000
 _PR_SET_NAME: Final = 15
@@ -35,6 +43,8 @@ class Place(NamedTuple):
     interface: str
     helper: str | None
     """Path of the compiled helper.c."""
+    looks: str | None
+    """File to which who watches adds a line at each look; None where that cannot be seen."""
 
 
 class Moved(NamedTuple):
@@ -49,6 +59,34 @@ class Moved(NamedTuple):
 
 class UnsupportedError(Exception):
     """The scenario cannot run here."""
+
+
+def looks(place: Place, count: int) -> Iterator[None]:
+    """`count` times: at once, and then each time after who watches has looked again, where that can be seen."""
+    yield
+    for _ in range(count - 1):
+        if place.looks is None:
+            time.sleep(_LOOK_SECONDS)
+        else:
+            await_look(Path(place.looks))
+        yield
+
+
+def await_look(output: Path) -> None:
+    """Returns when a line of `netdash --json` is there of a look after the call; older ones may still be on the way."""
+    now = datetime.now(UTC)
+    deadline = time.monotonic() + SECONDS
+    with output.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        rest = b""
+        while True:
+            *lines, rest = (rest + file.read()).split(b"\n")
+            times = (match for line in lines if (match := _LOOK_TIME.search(line[:_HEAD_BYTES])))
+            if any(datetime.fromisoformat(match[1].decode()) > now for match in times):
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no further look in {output}")
+            time.sleep(0.01)
 
 
 def set_name(name: str) -> None:

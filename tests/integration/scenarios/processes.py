@@ -36,30 +36,32 @@ def twenty_processes(place: Place) -> list[Moved]:
 
 
 def loopback(place: Place) -> list[Moved]:
-    """Two processes at the two ends of a TCP connection and of a pair of UDP sockets."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        datagrams("127.0.0.1") as near,
-        datagrams("127.0.0.1") as far,
-    ):
-        near.bind(("127.0.0.1", 0))
-        far.bind(("127.0.0.1", 0))
+    """Two processes at the two ends of a TCP connection and of a pair of UDP sockets, each with sockets of its own."""
+    reading, writing = os.pipe()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> Moved:
-            connection, _ = listener.accept()
-            with connection:
-                received = receive_all(connection)
-                connection.sendall(bytes(70_000))
-            data, sender = far.recvfrom(2000)
-            return moved(70_000 + far.sendto(bytes(300), sender), received + len(data))
+            with datagrams("127.0.0.1") as far:
+                far.bind(("127.0.0.1", 0))
+                os.write(writing, struct.pack("=H", far.getsockname()[1]))
+                connection, _ = listener.accept()
+                with connection:
+                    received = receive_all(connection)
+                    connection.sendall(bytes(70_000))
+                data, sender = far.recvfrom(2000)
+                return moved(70_000 + far.sendto(bytes(300), sender), received + len(data))
 
         result = in_child(serve)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            (far_port,) = struct.unpack("=H", pipe.read(2))
         with socket.create_connection(listener.getsockname(), timeout=SECONDS) as end:
             end.sendall(bytes(150_000))
             end.shutdown(socket.SHUT_WR)
             received = receive_all(end)
-        sent = near.sendto(bytes(1000), far.getsockname())
-        received += len(near.recv(2000))
+        with datagrams("127.0.0.1") as near:
+            sent = near.sendto(bytes(1000), ("127.0.0.1", far_port))
+            received += len(near.recv(2000))
         return [moved(150_000 + sent, received), result()]
 
 

@@ -23,7 +23,7 @@ RAW_ANSWER_BYTES: Final = 50
 DNS_PORT: Final = 53
 
 _V6ONLY_OFF: Final = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-_POLL_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.05
 
 
 class Server:

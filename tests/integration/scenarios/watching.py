@@ -19,12 +19,12 @@ from typing import Final
 from netdash.collector.process import REFUSE_VARIABLE
 from tests.integration.running import JsonObject
 from tests.integration.scenarios import programs
-from tests.integration.scenarios.common import Moved, Place
+from tests.integration.scenarios.common import Moved, Place, await_look
 from tests.integration.scenarios.serving import Server
 from tests.namespaces import Lab, popen_in, run_in
 
 NETDASH: Final = (sys.executable, "-m", "netdash")
-INTERVAL_SECONDS: Final = 0.3
+INTERVAL_SECONDS: Final = 0.2
 _SECONDS: Final = 50
 _TREE: Final = Path(__file__).parents[3]
 
@@ -70,8 +70,8 @@ def compile_helper(directory: Path) -> str | None:
 
 
 @contextmanager
-def place_in(lab: Lab) -> Iterator[tuple[Place, tuple[Server, Server]]]:
-    """Servers in both namespaces, and the helper."""
+def place_in(lab: Lab, looks: Path | None = None) -> Iterator[tuple[Place, tuple[Server, Server]]]:
+    """Servers in both namespaces, and the helper. `looks`: where who watches writes a line at each look."""
     with (
         TemporaryDirectory(prefix="netdash-scenarios-") as directory,
         Server(lab.b.namespace, raw=True) as far,
@@ -88,6 +88,7 @@ def place_in(lab: Lab) -> Iterator[tuple[Place, tuple[Server, Server]]]:
                 own_port=near.port,
                 interface=lab.a.interface,
                 helper=compile_helper(Path(directory)),
+                looks=None if looks is None else str(looks),
             ),
             (far, near),
         )
@@ -116,51 +117,52 @@ def run_scenarios(namespace: str, place: Place, names: Sequence[str]) -> dict[st
 def observe_scenarios(lab: Lab, names: Sequence[str], refuse: str = "", program: Sequence[str] = NETDASH) -> Observed:
     """What `netdash --json`, run in the first namespace without the layers `refuse`, says of the scenarios there."""
     with ExitStack() as stack:
-        place, servers = stack.enter_context(place_in(lab))
+        output = Path(stack.enter_context(TemporaryDirectory(prefix="netdash-watch-")), "output")
+        place, servers = stack.enter_context(place_in(lab, output))
         before = _retransmitted(lab)
         results: dict[str, Result] = {}
 
         def traffic() -> None:
             results.update(run_scenarios(lab.a.namespace, place, names))
 
-        lines = watch(program, lab.a.namespace, traffic, {REFUSE_VARIABLE: refuse})
+        lines = watch(program, lab.a.namespace, traffic, {REFUSE_VARIABLE: refuse}, output)
         retransmitted = _retransmitted(lab) - before
     served = Moved(os.getpid(), "", sum(s.sent for s in servers), sum(s.received for s in servers))
     return Observed(lines[0], lines[-1], results, served, retransmitted)
 
 
 def watch(
-    program: Sequence[str], namespace: str, traffic: Callable[[], None], environment: Mapping[str, str]
+    program: Sequence[str], namespace: str, traffic: Callable[[], None], environment: Mapping[str, str], output: Path
 ) -> list[JsonObject]:
-    """All lines of a `netdash --json` that ran in `namespace` while `traffic` was made.
+    """All lines of a `netdash --json` that ran in `namespace` and wrote to `output` while `traffic` was made.
 
     Traffic begins when the first line is out. After it, two more intervals pass: what is counted a moment after
     the packets, and sockets that are still open, stand in them.
     """
-    with TemporaryDirectory(prefix="netdash-watch-") as directory:
-        output, errors = Path(directory, "output"), Path(directory, "errors")
-        with output.open("wb") as out, errors.open("wb") as err:
-            process = popen_in(
-                namespace,
-                [*program, "--json", "-d", str(INTERVAL_SECONDS)],
-                stdout=out,
-                stderr=err,
-                env=os.environ | environment,
-            )
-        _await_lines(process, output, errors, 1)
-        traffic()
-        _await_lines(process, output, errors, output.read_bytes().count(b"\n") + 2)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(_SECONDS) == 0
-        assert errors.read_text() == ""
-        lines = [json.loads(line) for line in output.read_bytes().splitlines()]
+    errors = output.with_suffix(".errors")
+    with output.open("wb") as out, errors.open("wb") as err:
+        process = popen_in(
+            namespace,
+            [*program, "--json", "-d", str(INTERVAL_SECONDS)],
+            stdout=out,
+            stderr=err,
+            env=os.environ | environment,
+        )
+    _await_start(process, output, errors)
+    traffic()
+    for _ in range(2):
+        await_look(output)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(_SECONDS) == 0
+    assert errors.read_text() == ""
+    lines = [json.loads(line) for line in output.read_bytes().splitlines()]
     assert (lines[0]["type"], lines[-1]["type"]) == ("start", "summary")
     return lines
 
 
-def _await_lines(process: subprocess.Popen[bytes], output: Path, errors: Path, count: int) -> None:
+def _await_start(process: subprocess.Popen[bytes], output: Path, errors: Path) -> None:
     deadline = time.monotonic() + _SECONDS
-    while output.read_bytes().count(b"\n") < count:
+    while b"\n" not in output.read_bytes():
         assert process.poll() is None, errors.read_text()
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.02)

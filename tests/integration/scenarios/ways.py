@@ -8,7 +8,6 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 from typing import Final
 
 from tests.integration.scenarios.common import (
@@ -19,6 +18,7 @@ from tests.integration.scenarios.common import (
     UnsupportedError,
     datagrams,
     exchange,
+    looks,
     moved,
     receive_all,
     send_stream,
@@ -45,43 +45,43 @@ def sendfile(place: Place) -> list[Moved]:
 
 
 def splice(place: Place) -> list[Moved]:
-    """Reads by splice(2) alone, for over a second."""
+    """Reads by splice(2) alone, over several looks."""
     reading, writing = os.pipe()
     received, size = 0, 600_000
     with stream(place.ipv4, place.port) as end, open(os.devnull, "wb") as sink:
         end.settimeout(None)
         sent = send_stream(end, 100, size)
-        began = time.monotonic()
-        while got := os.splice(end.fileno(), writing, 1 << 14):
-            received += got
-            while got:
-                got -= os.splice(reading, sink.fileno(), got)
-            ahead = received / size * 1.5 - (time.monotonic() - began)
-            time.sleep(max(ahead, 0))
+        for look, _ in enumerate(looks(place, 5), start=1):
+            while received < size * look // 5 and (got := os.splice(end.fileno(), writing, 1 << 14)):
+                received += got
+                while got:
+                    got -= os.splice(reading, sink.fileno(), got)
+        assert os.splice(end.fileno(), writing, 1) == 0
     return [moved(sent, received)]
 
 
 def long_lived(place: Place) -> list[Moved]:
-    """A connection that moves something both ways for over a second."""
-    received, size = 0, 300_000
+    """A connection that moves something both ways, over several looks."""
+    sent, received, size = 4, 0, 300_000
     with stream(place.ipv4, place.port) as end:
         end.sendall(struct.pack("!I", AT_ONCE | size))
-        for _ in range(12):
-            end.sendall(bytes(10_000))
-            received += len(end.recv(20_000))
-            time.sleep(0.1)
+        for _ in looks(place, 5):
+            for _ in range(3):
+                end.sendall(bytes(10_000))
+                sent += 10_000
+                received += len(end.recv(20_000))
         end.shutdown(socket.SHUT_WR)
-        return [moved(120_004, received + receive_all(end))]
+        return [moved(sent, received + receive_all(end))]
 
 
 def drip(place: Place) -> list[Moved]:
     """A few bytes now and then."""
     sent = received = 0
     with datagrams(place.ipv4, place.port) as end:
-        for _ in range(15):
-            sent += end.send(b"\0\7drips")
-            received += len(end.recv(100))
-            time.sleep(0.1)
+        for _ in looks(place, 5):
+            for _ in range(3):
+                sent += end.send(b"\0\7drips")
+                received += len(end.recv(100))
     return [moved(sent, received)]
 
 
