@@ -50,6 +50,8 @@ def splice(place: Place) -> list[Moved]:
     received, size = 0, 600_000
     with stream(place.ipv4, place.port) as end, open(os.devnull, "wb") as sink:
         end.settimeout(None)
+        # The rest waits at the other end: a connection of which all has come is in no listing any more.
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 15)
         sent = send_stream(end, 100, size)
         for look, _ in enumerate(looks(place, 5), start=1):
             while received < size * look // 5 and (got := os.splice(end.fileno(), writing, 1 << 14)):
