@@ -7,24 +7,27 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from netdash import __version__
 from netdash.commands.arguments import LineParser, add_part_of_file, add_units, whole_number
+from netdash.commands.endpoint import DEFAULT, check_endpoint, endpoint
+from netdash.commands.optional_values import with_values_joined
 from netdash.commands.privilege import become_ordinary
 from netdash.errors import NetdashError, UsageError, keep_traceback
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.units import Units
-from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, VIEWS, Options, View
+from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, VIEWS, Endpoint, Options, View
 from netdash.services import service_port
 from netdash.settings import KEY_PROFILES, THEMES, Settings, load_settings, settings_path
 
 if TYPE_CHECKING:
     from netdash.collector.process import CollectorProcess
     from netdash.model.filter import Filter
+    from netdash.model.snapshot import Snapshot
     from netdash.sources.open_file import OpenedFile
 
 Output = Literal["dashboard", "text", "json", "csv", "none"]
@@ -44,6 +47,7 @@ payload.
                                    proto: state: iface: rate> total>, text, /pattern/, not, or, ( )
   netdash --log                    the dashboard, recording
   netdash -q --log=web.netdash     records alone, until Ctrl+C
+  netdash -q --prometheus          metrics for Prometheus alone
   netdash -r web.netdash -t --from 14:00 --to 14:10
   netdash report web.netdash       who moved how much, over hours or months; netdash report --help
   netdash export web.netdash       its tables as CSV, JSON Lines or Parquet; netdash export --help
@@ -82,7 +86,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             return report.run(given[1:])
     options, output = parse_arguments(arguments)
     if output == "dashboard" and _terminal_cannot_show_dashboard():
-        output = "text" if options.log_path is None else "none"
+        output = "none" if options.works_without_output else "text"
     if options.read_file is not None:
         return _run_file(options.read_file, arguments, options, output)
     if options.network_namespace is None:
@@ -93,16 +97,19 @@ def _run(arguments: Sequence[str] | None) -> int:
     gc.disable()
     from netdash.collector.process import start_collector
 
+    if options.prometheus is not None:
+        check_endpoint(options.prometheus)
     # Before the dashboard is imported: the collector loads what it needs at the same time, and never holds a terminal.
     collector = start_collector(options)
     become_ordinary()
+    observe = None if options.prometheus is None else _serve_metrics(options.prometheus)
     if output == "dashboard":
         from netdash.sources.live import LiveSource
         from netdash.ui.run import run_dashboard
 
         # Only now: the file is of the user that this process has become.
         options, _ = parse_arguments(arguments, load_settings(settings_path()))
-        code = run_dashboard(LiveSource(collector), options)
+        code = run_dashboard(LiveSource(collector, observe), options)
         _tell_recording(collector, sys.stderr)
         return code
     from netdash.sinks.headless import run_output
@@ -110,11 +117,23 @@ def _run(arguments: Sequence[str] | None) -> int:
     from netdash.sources.live import LiveSource
 
     gc.enable()
-    source = LiveSource(collector)
-    watch = RecordingWatch(source, alone=output == "none")
+    source = LiveSource(collector, observe)
+    watch = RecordingWatch(source, alone=output == "none" and observe is None)
     code = run_output(source, options, output, is_over=watch.is_over)
     failed = watch.told or _tell_recording(collector, sys.stdout if output == "none" else sys.stderr)
     return max(code, int(failed))
+
+
+def _serve_metrics(wanted: Endpoint) -> Callable[[Snapshot], None]:
+    """Begins to; what it returns is to be called with every snapshot."""
+    from netdash.sinks.metrics import Metrics
+    from netdash.sinks.prometheus import MetricsServer
+
+    metrics = Metrics()
+    server = MetricsServer(metrics, wanted)
+    if wanted.port == 0:
+        print(f"netdash: metrics are on http://{server.endpoint}/metrics", file=sys.stderr, flush=True)
+    return metrics.add
 
 
 def _tell_recording(collector: CollectorProcess, stream: TextIO) -> bool:
@@ -205,7 +224,7 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
     Raises UsageError.
     """
     settings = settings or Settings()
-    given = _parser().parse_args(with_log_names(sys.argv[1:] if arguments is None else arguments))
+    given = _parser().parse_args(with_values_joined(sys.argv[1:] if arguments is None else arguments))
     if given.csv and given.view is None:
         raise UsageError(f"--csv writes one table: add --view {'|'.join(VIEWS)}")
     file_only = {"--from": given.from_moment, "--to": given.to_moment, "--local-net": given.local_net}
@@ -215,15 +234,17 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
         raise UsageError(f"{wrong[0]} is for a file: add -r FILE")
     if given.read is not None and given.log is not None:
         raise UsageError("--log records the live system: leave it out with -r")
+    if given.read is not None and given.prometheus is not None:
+        raise UsageError("--prometheus tells of the live system: leave it out with -r")
     if given.read is not None and given.netns is not None:
         raise UsageError("--netns is for the live system: leave it out with -r")
     output: Output = "json" if given.json else "csv" if given.csv else "text" if given.text else "dashboard"
     if output == "dashboard" and given.quiet:
-        if given.log is None:
-            raise UsageError("--quiet writes nothing: add --log")
+        if given.log is None and given.prometheus is None:
+            raise UsageError("--quiet writes nothing: add --log or --prometheus")
         output = "none"
     if output == "dashboard" and given.count is not None:
-        output = "text" if given.log is None else "none"
+        output = "text" if given.log is None and given.prometheus is None else "none"
     options = Options(
         interfaces=InterfaceSelection((*given.interfaces, *given.interface)),
         delay_seconds=given.delay,
@@ -239,6 +260,7 @@ def parse_arguments(arguments: Sequence[str] | None, settings: Settings | None =
         log_path=given.log,
         log_max_bytes=given.log_max_size,
         log_max_age_seconds=given.log_max_age,
+        prometheus=given.prometheus,
         local_nets=tuple(given.local_net),
         max_flows=given.max_flows,
         capture_filter=_capture_filter(given.capture_filter, given.read),
@@ -292,6 +314,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="AGE",
         help="of what is recorded: 12h, 30d (30d); sums of minutes stay 400 days",
     )
+    add(
+        "--prometheus",
+        nargs="?",
+        const="",
+        type=endpoint,
+        metavar="ADDRESS:PORT",
+        help=f"serve metrics over HTTP (default {DEFAULT}), with the dashboard, other output, or -q alone",
+    )
     add("-d", "--delay", type=_delay, default=1.0, metavar="SECONDS", help="interval, 0.1 to 3600 (default 1)")
     add("-c", "--count", type=_count, metavar="N", help="headless: stop after N intervals")
     add("-f", "--filter", metavar="EXPR", help="show only what matches, such as 'port:443 not proc:nginx rate>1M'")
@@ -303,7 +333,7 @@ def _parser() -> argparse.ArgumentParser:
     outputs.add_argument("-t", "--text", action="store_true", help="plain text to stdout")
     outputs.add_argument("--json", action="store_true", help="JSON Lines to stdout")
     outputs.add_argument("--csv", action="store_true", help="CSV to stdout, of one --view")
-    outputs.add_argument("-q", "--quiet", action="store_true", help="with --log: no output but one line at the end")
+    outputs.add_argument("-q", "--quiet", action="store_true", help="with --log, --prometheus: no other output")
     add("--view", choices=VIEWS, help="headless: this table alone")
     add(
         "--max-flows",
@@ -368,31 +398,6 @@ def _networks(text: str) -> list[str]:
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"'{sanitize(net, 64)}' is no network such as 10.0.0.0/8") from error
     return nets
-
-
-def with_log_names(arguments: Sequence[str]) -> list[str]:
-    """The arguments with each `--log FILE` as `--log=FILE`, and a `--log` without a FILE as `--log=`.
-
-    A FILE has a / or a . in it and is no interface; so `netdash --log eth0` records eth0, not into a file "eth0".
-    """
-    every, words = list(arguments), list[str]()
-    interfaces = {name for _, name in socket.if_nameindex()} if "--log" in every else set()
-    position = 0
-    while position < len(every):
-        word = every[position]
-        position += 1
-        if word == "--":
-            return [*words, word, *every[position:]]
-        if word != "--log":
-            words.append(word)
-            continue
-        following = every[position] if position < len(every) else "-"
-        if not following.startswith("-") and ("/" in following or "." in following) and following not in interfaces:
-            words.append(f"--log={following}")
-            position += 1
-        else:
-            words.append("--log=")
-    return words
 
 
 def _size(text: str) -> int:

@@ -20,6 +20,26 @@ MAX_DELAY_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where metrics are served."""
+
+    address: str
+    """IPv4 or IPv6."""
+    port: int
+    """0 = any that is free."""
+
+    def refused(self, error: OSError) -> str:
+        """What to tell where it cannot be had."""
+        return (
+            f"cannot serve metrics on {self}: {error.strerror or error}; "
+            "name an address of this host and a free port from 1024 on with --prometheus ADDRESS:PORT"
+        )
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """Everything that the dashboard, the sinks and the collector are told."""
 
@@ -43,6 +63,8 @@ class Options:
     """A recording from the start on; "" = a dated file; None = none before it is asked for."""
     log_max_bytes: int = 10**9
     log_max_age_seconds: float = 30 * 86_400.0
+    prometheus: Endpoint | None = None
+    """Metrics are served there."""
     local_nets: tuple[str, ...] = ()
     """Networks whose addresses are local in a capture file; checked."""
     max_flows: int = 131_072
@@ -54,3 +76,8 @@ class Options:
     mouse: bool = True
     settings: Settings = field(default_factory=Settings)
     """What the dashboard takes from netdash.toml and from `--keys` and `--theme`."""
+
+    @property
+    def works_without_output(self) -> bool:
+        """Whether there is something to do where nothing is shown: to record, or to serve metrics."""
+        return self.log_path is not None or self.prometheus is not None

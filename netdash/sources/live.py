@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from netdash.collector.messages import (
@@ -37,8 +37,10 @@ _STREAM_BYTES = 1 << 20
 class LiveSource:
     """Reads what the collector sends; `close` ends the collector."""
 
-    def __init__(self, collector: CollectorProcess) -> None:
+    def __init__(self, collector: CollectorProcess, observe: Callable[[Snapshot], None] | None = None) -> None:
+        """`observe` is called with every snapshot before it is handed out."""
         self._collector = collector
+        self._observe = observe
         self._writer: asyncio.StreamWriter | None = None
         self._reaped: int | None = None
         self.recording: RecordingStatus | None = None
@@ -56,6 +58,8 @@ class LiveSource:
         said."""
         try:
             async for snapshot in self._read():
+                if self._observe is not None:
+                    self._observe(snapshot)
                 yield snapshot
         finally:
             self._ended = True

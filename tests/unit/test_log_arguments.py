@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from netdash.cli import parse_arguments, with_log_names
+from netdash.cli import parse_arguments
+from netdash.commands.optional_values import with_values_joined
 from netdash.errors import UsageError
 
 
@@ -40,7 +41,7 @@ def test_a_file_is_told_from_an_interface(words: list[str], file: str | None, pa
 
 
 def test_words_after_two_dashes_stay() -> None:
-    assert with_log_names(["--", "--log", "x.y"]) == ["--", "--log", "x.y"]
+    assert with_values_joined(["--", "--log", "x.y"]) == ["--", "--log", "x.y"]
 
 
 def test_limits() -> None:
@@ -54,7 +55,7 @@ def test_limits() -> None:
     ("words", "says"),
     [
         (["--log", "-r", "x"], "--log records the live system"),
-        (["-q"], "add --log"),
+        (["-q"], "add --log or --prometheus"),
         (["--log", "--log-max-size", "5"], "no size such as 500M"),
         (["--log", "--log-max-size", "huge"], "no size such as 500M"),
         (["--log", "--log-max-size", "nanG"], "no size such as 500M"),
