@@ -17,7 +17,7 @@ from netdash.kernel.socket_row import SOCKET_ROW as SOCKET_ROW
 from netdash.model.protocols import SCTP, TCP, UDP, UDPLITE
 
 MAX_SOCKETS: Final = 2_000_000
-"""Most rows of one dump: 336 MB of SOCKET_ROW."""
+"""Most rows of one dump: 448 MB of SOCKET_ROW."""
 
 NETLINK_SOCK_DIAG: Final = 4
 SO_RCVBUFFORCE: Final = 33

@@ -44,6 +44,7 @@ _MESSAGE_FIELDS = (
     ("remote_port", ">u2", 22),
     ("ifindex", "u4", 56),
     ("cookie", "u8", 60),
+    ("timer_ms", "u4", 68),
     ("rqueue", "u4", 72),
     ("wqueue", "u4", 76),
     ("uid", "u4", 80),
@@ -53,22 +54,29 @@ _MESSAGE_FIELDS = (
 
 _TCP_INFO_FIELDS = (
     ("tcpi_state", "u1", 0),
+    ("rto_us", "u4", 8),
     ("mss", "u4", 16),
     ("unacked", "u4", 24),
     ("lost", "u4", 32),
+    ("pmtu", "u4", 60),
     ("rtt_us", "u4", 68),
     ("rttvar_us", "u4", 72),
+    ("ssthresh", "u4", 76),
     ("cwnd", "u4", 80),
     ("retransmits", "u4", 100),
     ("pacing_rate_bytes", "u8", 104),
     ("tcpi_bytes_received", "u8", 128),
     ("segments_out", "u4", 136),
     ("segments_in", "u4", 140),
+    ("not_sent_bytes", "u4", 144),
     ("min_rtt_us", "u4", 148),
     ("tcpi_data_segs_in", "u4", 152),
     ("delivery_rate_bytes", "u8", 160),
+    ("busy_us", "u8", 168),
+    ("rwnd_limited_us", "u8", 176),
+    ("sndbuf_limited_us", "u8", 184),
     ("tcpi_bytes_sent", "u8", 200),
-    ("tcpi_bytes_retrans", "u8", 208),
+    ("resent_bytes", "u8", 208),
 )
 """`struct tcp_info`: (name, type, offset)."""
 
@@ -261,7 +269,7 @@ def _read_tcp_info(source: NDArray[np.void], rows: NDArray[np.void]) -> None:
     min_rtt_us, pacing_rate = rows["min_rtt_us"], rows["pacing_rate_bytes"]
     min_rtt_us[min_rtt_us == _NOT_KNOWN_32] = 0
     pacing_rate[pacing_rate == _NOT_KNOWN_64] = 0
-    sent, retransmitted = source["tcpi_bytes_sent"], source["tcpi_bytes_retrans"]
+    sent, retransmitted = source["tcpi_bytes_sent"], source["resent_bytes"]
     rows["tx_payload_bytes"] = sent - np.minimum(sent, retransmitted)
     received = source["tcpi_bytes_received"]
     only_fin = (received == 1) & (source["tcpi_data_segs_in"] == 0)

@@ -101,7 +101,20 @@ SOCKET_ROW: Final = np.dtype(
         ("unacked", "<u4"),
         ("lost", "<u4"),
         ("drops", "<u4"),
+        ("timer", "<u4"),
+        ("timer_ms", "<u4"),
+        ("rto_us", "<u4"),
+        ("ssthresh", "<u4"),
+        ("pmtu", "<u4"),
+        ("not_sent_bytes", "<u4"),
+        ("segments_in", "<u4"),
+        ("segments_out", "<u4"),
         ("padding", "<u4"),
+        ("pacing_rate_bytes", "<u8"),
+        ("resent_bytes", "<u8"),
+        ("busy_us", "<u8"),
+        ("rwnd_limited_us", "<u8"),
+        ("sndbuf_limited_us", "<u8"),
         ("delivery_rate_bytes", "<u8"),
         ("rx_payload_total", "<u8"),
         ("tx_payload_total", "<u8"),
@@ -111,7 +124,15 @@ SOCKET_ROW: Final = np.dtype(
 )
 """One socket. `*_total`: of the connection so far; `rx_payload`, `tx_payload`: of the interval, `UNKNOWN` where the
 kernel keeps no counter (UDP) or the socket was not seen before. Queues of a listener: backlog now and at most.
-A wildcard address is all zero."""
+A wildcard address is all zero. `timer`: as in `SOCKET_TIMERS`, fires in `timer_ms`. `busy_us` and what of it was
+`rwnd_limited_us` and `sndbuf_limited_us`: of the connection so far. 0 is not known in `rto_us` and `pmtu`, no limit in
+`pacing_rate_bytes`; `ssthresh`: `NO_SSTHRESH` before the first loss."""
+
+SOCKET_TIMERS: Final = ("", "on", "keepalive", "timewait", "persist")
+"""Words of ss(8) for a socket's timer: retransmission, keep-alive or another, TIME-WAIT, zero-window probe."""
+
+NO_SSTHRESH: Final = 0x7FFF_FFFF
+"""TCP_INFINITE_SSTHRESH, <net/tcp.h>."""
 
 STATION_ROW: Final = np.dtype(
     [

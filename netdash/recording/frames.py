@@ -53,7 +53,11 @@ _GUESSES: Final[dict[str, dict[str, Guess]]] = {
     "sockets": {f"{way}_payload_total": Guess(last=True, others={f"{way}_payload": 1}) for way in ("rx", "tx")}
     | {
         name: Guess(last=True)
-        for name in ("rqueue", "wqueue", "rttvar_us", "min_rtt_us", "cwnd", "mss", "unacked", "lost", "drops")
+        for name in (
+            *("rqueue", "wqueue", "rttvar_us", "min_rtt_us", "cwnd", "mss", "unacked", "lost", "drops"),
+            *("timer_ms", "rto_us", "ssthresh", "pmtu", "not_sent_bytes", "segments_in", "segments_out"),
+            *("pacing_rate_bytes", "resent_bytes", "busy_us", "rwnd_limited_us", "sndbuf_limited_us"),
+        )
     }
     | {"delivery_rate_bytes": Guess(last=True)}
     | _NOW,

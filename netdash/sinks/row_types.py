@@ -124,6 +124,19 @@ class SocketRow(msgspec.Struct, gc=False):
     lost: int | None
     delivery_rate_bps: int | None
     drops: int
+    timer: str | None
+    timer_ms: int | None
+    rto_ms: float | None
+    ssthresh: int | None
+    pmtu: int | None
+    pacing_rate_bps: int | None
+    segments_in: int | None
+    segments_out: int | None
+    not_sent_bytes: int | None
+    resent_bytes: int | None
+    busy_ms: float | None
+    rwnd_limited_ms: float | None
+    sndbuf_limited_ms: float | None
 
 
 class SizeRow(msgspec.Struct, gc=False):

@@ -26,6 +26,8 @@ from netdash.model.tables import (
     FLOW_ECHO,
     FLOW_FRAGMENT,
     FLOW_OVERFLOW,
+    NO_SSTHRESH,
+    SOCKET_TIMERS,
     Attribution,
     address_text,
 )
@@ -228,6 +230,7 @@ def socket_rows(snapshot: Snapshot, addresses: AddressTexts) -> Iterator[SocketR
     if not len(sockets):
         return iter(())
     info = sockets["has_info"] != 0
+    paced = info & (sockets["pacing_rate_bytes"] != 0)
     peer = (sockets["remote_port"] != 0) | sockets["remote"].any(axis=1)
     wildcard_ipv4 = ~sockets["local"].any(axis=1) & (sockets["family"] == IPV4)
     pids = _optional(sockets["pid"], sockets["pid"] >= 0)
@@ -260,8 +263,21 @@ def socket_rows(snapshot: Snapshot, addresses: AddressTexts) -> Iterator[SocketR
         *(_optional(sockets[name], info) for name in ("cwnd", "mss", "retransmits", "unacked", "lost")),
         [None if rate is None else rate * 8 for rate in _optional(sockets["delivery_rate_bytes"], info)],
         sockets["drops"].tolist(),
+        *_timers(sockets),
+        _optional(sockets["rto_us"] / 1000, info & (sockets["rto_us"] != 0)),
+        _optional(sockets["ssthresh"], info & (sockets["ssthresh"] < NO_SSTHRESH)),
+        _optional(sockets["pmtu"], info & (sockets["pmtu"] != 0)),
+        [None if rate is None else rate * 8 for rate in _optional(sockets["pacing_rate_bytes"], paced)],
+        *(_optional(sockets[name], info) for name in ("segments_in", "segments_out", "not_sent_bytes", "resent_bytes")),
+        *(_optional(sockets[f"{name}_us"] / 1000, info) for name in ("busy", "rwnd_limited", "sndbuf_limited")),
     )
     return map(SocketRow, *columns)
+
+
+def _timers(sockets: NDArray[np.void]) -> tuple[list[str | None], list[int | None]]:
+    """Words of ss(8) and milliseconds, None where no timer runs."""
+    numbers = np.minimum(sockets["timer"], len(SOCKET_TIMERS) - 1).tolist()
+    return [SOCKET_TIMERS[number] or None for number in numbers], _optional(sockets["timer_ms"], sockets["timer"] != 0)
 
 
 def _optional(values: NDArray[np.generic], known: NDArray[np.bool_]) -> list[int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -152,6 +153,57 @@ def test_tcp_connection(lab: Lab, stack: ExitStack, family: int, target: str, se
         assert (row["inode"], row["uid"], row["has_info"]) == (inode(one), os.getuid(), 1)
         assert row["rtt_us"] > 0
         assert row["segments_out"] > 0
+
+
+def own_info(one: socket.socket) -> dict[str, int]:
+    """What the kernel tells the socket's owner: some of `struct tcp_info` of <linux/tcp.h>."""
+    info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 240)
+    words = {"rto_us": 8, "pmtu": 60, "ssthresh": 76, "segments_out": 136, "not_sent_bytes": 144}
+    figures = {name: int.from_bytes(info[at : at + 4], sys.byteorder) for name, at in words.items()}
+    longs = {"busy_us": 168, "rwnd_limited_us": 176, "sndbuf_limited_us": 184, "resent_bytes": 208}
+    return figures | {name: int.from_bytes(info[at : at + 8], sys.byteorder) for name, at in longs.items()}
+
+
+def fill(one: socket.socket) -> None:
+    """Sends until no more goes in."""
+    one.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            one.send(bytes(65_536))
+
+
+@pytest.mark.root
+def test_timing_and_what_holds_a_sender_back_are_those_of_the_kernel(lab: Lab, stack: ExitStack) -> None:
+    """A receiver that does not read: its window closes, and data stays unsent."""
+    client, server = connect(stack, lab.a.namespace)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    transfer(client, server, 100_000)
+    with reader_in(lab.a.namespace) as reader:
+
+        def row() -> np.void:
+            return row_of(reader.dump(), client)
+
+        fill(client)
+        await_true(lambda: row()["rwnd_limited_us"] > 0 and row()["timer"] == 4)
+        before, held, after = own_info(client), row(), own_info(client)
+        for name in before:
+            assert before[name] <= held[name] <= after[name], name
+        assert 0 < held["not_sent_bytes"] <= held["wqueue"]
+        assert 0 < held["rwnd_limited_us"] <= held["busy_us"]
+        assert 0 < held["timer_ms"] <= 120_000
+        server.setblocking(False)
+        await_true(lambda: _drained(server) and row()["wqueue"] == 0)
+        rest = row()
+        assert (rest["not_sent_bytes"], rest["timer"]) == (0, 2), "only the keep-alive timer runs"
+        assert 7_000_000 < rest["timer_ms"] <= 7_200_000
+
+
+def _drained(one: socket.socket) -> bool:
+    """Reads what is there."""
+    with contextlib.suppress(BlockingIOError):
+        while one.recv(1 << 20):
+            pass
+    return True
 
 
 @pytest.mark.root

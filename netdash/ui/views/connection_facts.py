@@ -22,7 +22,7 @@ from netdash.ui.views.flow_text import (
     protocol_text,
     vlan_text,
 )
-from netdash.ui.views.socket_detail import trouble_text
+from netdash.ui.views.socket_detail import held_back_pairs, timing_pairs, trouble_text
 from netdash.ui.views.socket_table import time_text
 from netdash.ui.widgets.text_line import Part
 
@@ -157,9 +157,19 @@ def _sending(look: ConnectionLook, socket: np.void, queues: list[tuple[str, str]
     new = int(look.sockets.new_retransmits[look.socket])
     again = f"{count(int(socket['retransmits']))} segments" + (f", {count(new)} now" if new > 0 else "")
     delivery = int(socket["delivery_rate_bytes"])
-    losses = [("sent again", again), ("lost now", count(int(socket["lost"])))]
+    losses = [("sent again", f"{again}, {units.volume(int(socket['resent_bytes']))}")]
+    losses.append(("lost now", count(int(socket["lost"]))))
+    segments = (count(int(socket["segments_in"])), count(int(socket["segments_out"])))
+    losses.append(("segments", f"▼ {segments[0]} ▲ {segments[1]}"))
+    if int(socket["not_sent_bytes"]):
+        queues = [*queues, ("not sent yet", units.volume(int(socket["not_sent_bytes"])))]
     speed = [("delivers", units.rate_per_second(delivery)), ("limit", limit_text(socket))] if delivery else []
-    return [_line("losses", _named(losses)), _line("queues", _named([*queues, *speed]))]
+    return [
+        _line("timing", _named(timing_pairs(socket, units))),
+        _line("losses", _named(losses)),
+        _line("queues", _named([*queues, *speed])),
+        *([_line("held back", _named(held))] if (held := held_back_pairs(socket)) else []),
+    ]
 
 
 def limit_text(socket: np.void) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from netdash.model.history import SocketFigures, Trouble
 from netdash.model.protocols import LISTEN, TCP, protocol_name, state_name
-from netdash.model.tables import UNKNOWN
+from netdash.model.tables import NO_SSTHRESH, SOCKET_TIMERS, UNKNOWN
 from netdash.model.units import NOT_KNOWN, Units, count
 from netdash.ui.theme import Tone
 from netdash.ui.views.flow_text import Labels
@@ -92,4 +92,44 @@ def _amounts(socket: np.void, units: Units) -> list[tuple[str, str]]:
         ("unacked", count(int(socket["unacked"]))),
         ("mss", str(int(socket["mss"]))),
         ("min rtt", time_text(int(socket["min_rtt_us"]))),
+        *timing_pairs(socket, units),
     ]
+
+
+def timing_pairs(socket: np.void, units: Units) -> list[tuple[str, str]]:
+    """What ss -io tells of a connection's clock and its path: rto, ssthresh, pmtu, pacing_rate, timer."""
+    pairs = [("rto", time_text(int(socket["rto_us"])))]
+    threshold = int(socket["ssthresh"])
+    if 0 < threshold < NO_SSTHRESH:
+        pairs.append(("ssthresh", count(threshold)))
+    pairs.append(("path MTU", str(int(socket["pmtu"])) if int(socket["pmtu"]) else NOT_KNOWN))
+    if int(socket["pacing_rate_bytes"]):
+        pairs.append(("pacing", units.rate_per_second(int(socket["pacing_rate_bytes"]))))
+    return [*pairs, ("timer", timer_text(socket))]
+
+
+def timer_text(socket: np.void) -> str:
+    """Which timer runs, in the words of ss(8), and when it fires: "keepalive in 118 s"."""
+    number = int(socket["timer"])
+    if not number:
+        return "none"
+    name = SOCKET_TIMERS[number] if number < len(SOCKET_TIMERS) else f"kind {number}"
+    seconds = int(socket["timer_ms"]) / 1000
+    return f"{name} in {seconds:.0f} s" if seconds >= 10 else f"{name} in {seconds:.1f} s"
+
+
+def held_back_pairs(socket: np.void) -> list[tuple[str, str]]:
+    """Of the time with data to send, how much the receiver's window and the own send buffer held it back."""
+    busy_us = int(socket["busy_us"])
+    if not busy_us:
+        return []
+    shares = [
+        (words, int(socket[name]) / busy_us)
+        for words, name in (
+            ("by the receiver's window", "rwnd_limited_us"),
+            ("by the send buffer", "sndbuf_limited_us"),
+        )
+    ]
+    held = [(words, f"{share:.0%}") for words, share in shares if share >= 0.005]
+    busy = f"{busy_us / 1e3:.0f} ms" if busy_us < 10_000_000 else f"{busy_us / 1e6:.0f} s"
+    return [("busy", busy), *(held or [("held back by buffers", "0%")])]

@@ -76,6 +76,10 @@ def test_established_tcp_has_addresses_owner_and_counters(name: str) -> None:
     assert 10 <= server["cwnd"] < 100
     assert server["mss"] == 32768
     assert server["segments_in"] >= 2
+    assert (server["pmtu"], server["ssthresh"], server["resent_bytes"]) == (65535, 0x7FFF_FFFF, 0)
+    assert server["rto_us"] >= 200_000
+    for name in ("timer", "timer_ms", "busy_us", "rwnd_limited_us", "sndbuf_limited_us", "not_sent_bytes"):
+        assert server[name] == 0, name
 
 
 def test_root_and_user_see_the_same_sockets_through_different_layouts() -> None:
@@ -236,7 +240,7 @@ def test_rows_are_joined_bit_by_bit() -> None:
 
 
 def test_row_layout_is_that_of_c() -> None:
-    assert SOCKET_ROW.itemsize == 168
+    assert SOCKET_ROW.itemsize == 224
     assert SOCKET_ROW.isalignedstruct
 
 

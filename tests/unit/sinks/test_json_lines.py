@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from netdash import __version__
 from netdash.model.snapshot import Mode, Snapshot
-from netdash.model.tables import UNKNOWN
+from netdash.model.tables import NO_SSTHRESH, UNKNOWN
 from netdash.options import VIEWS, View
 from netdash.sinks.json_lines import JsonLinesSink
 from tests.unit.sinks import builders
@@ -206,6 +206,18 @@ def test_sockets() -> None:
         4,
     )
     assert (listener["local"], listener["state"], listener["send_queue"]) == ("::", "LISTEN", 128)
+    assert (udp["timer"], udp["rto_ms"], udp["busy_ms"], udp["ssthresh"]) == (None, None, None, None)
+
+
+def test_the_clock_of_a_socket_and_what_holds_it_back() -> None:
+    figures = {"timer": 4, "timer_ms": 1500, "rto_us": 204_000, "pmtu": 1500, "ssthresh": 7, "not_sent_bytes": 9}
+    figures |= {"busy_us": 2_000_000, "rwnd_limited_us": 1_500_500, "pacing_rate_bytes": 125, "resent_bytes": 1448}
+    sockets = np.concatenate([builders.socket_row(**figures), builders.socket_row(ssthresh=NO_SSTHRESH, timer=9)])
+    held, new = rows(written(example(sockets=sockets), view="sockets")[1], "sockets")
+    names = ("timer", "timer_ms", "rto_ms", "pmtu", "ssthresh", "not_sent_bytes", "busy_ms", "rwnd_limited_ms")
+    assert [held[name] for name in names] == ["persist", 1500, 204.0, 1500, 7, 9, 2000.0, 1500.5]
+    assert (held["sndbuf_limited_ms"], held["pacing_rate_bps"], held["resent_bytes"]) == (0.0, 1000, 1448)
+    assert (new["ssthresh"], new["pacing_rate_bps"], new["pmtu"]) == (None, None, None)
 
 
 TABLES: dict[View | None, set[str]] = {
