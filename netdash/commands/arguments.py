@@ -16,6 +16,20 @@ class LineParser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
+def recording_parser(command: str, description: str, epilog: str) -> LineParser:
+    """Of a subcommand that reads a recording: `file`, `from_moment`, `to_moment`."""
+    parser = LineParser(
+        prog=f"netdash {command}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="a recording (netdash --log)")
+    add_part_of_file(parser)
+    return parser
+
+
 def whole_number(text: str, lowest: int, highest: int) -> int:
     """A type of argparse, with its limits."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1

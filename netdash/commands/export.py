@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from netdash.commands.arguments import LineParser, add_part_of_file
+from netdash.commands.arguments import recording_parser
 from netdash.errors import UsageError
 from netdash.export.tables import FLOWS, TABLES
 
@@ -35,19 +35,11 @@ written whole or not at all, readable by its owner alone.
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = LineParser(
-        prog="netdash export",
-        description="Writes a table of a recording for other programs.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = recording_parser("export", "Writes a table of a recording for other programs.", _EPILOG)
     add = made.add_argument
-    add("file", metavar="FILE", help="a recording (netdash --log)")
     add("--format", choices=("csv", "jsonl", "parquet"), help="default: as the name of --output says, else csv")
     add("-o", "--output", metavar="OUT", help="file to write; without one, csv and jsonl go to stdout")
     add("--table", choices=tuple(TABLES), default=FLOWS.name, help=f"default {FLOWS.name}", metavar="TABLE")
-    add_part_of_file(made)
     return made
 
 

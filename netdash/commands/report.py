@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from netdash.commands.arguments import LineParser, add_part_of_file, add_units, whole_number
+from netdash.commands.arguments import add_units, recording_parser, whole_number
 
 if TYPE_CHECKING:
     from netdash.recording.query import TableQuery
@@ -31,16 +31,8 @@ are of the interfaces that count each transfer once (the physical ones).
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = LineParser(
-        prog="netdash report",
-        description="Tells who moved how much, from the sums in a recording.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = recording_parser("report", "Tells who moved how much, from the sums in a recording.", _EPILOG)
     add = made.add_argument
-    add("file", metavar="FILE", help="a recording (netdash --log)")
-    add_part_of_file(made)
     add("--by", choices=("hour", "day"), help="each hour or day (of local time) by itself")
     add("--step", choices=("minute", "hour"), help="what percentiles and the busiest time are of")
     add("--top", type=_top, default=_DEFAULT_TOP, metavar="N", help=f"rows of each table (default {_DEFAULT_TOP})")
