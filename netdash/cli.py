@@ -104,6 +104,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     become_ordinary()
     observe = None if options.prometheus is None else _serve_metrics(options.prometheus)
     if output == "dashboard":
+        # What has changed is drawn at the next of Textual's ticks, for which a key waits.
+        os.environ.setdefault("TEXTUAL_FPS", "120")
         from netdash.sources.live import LiveSource
         from netdash.ui.run import run_dashboard
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+_SWITCH_SECONDS = 0.001
+"""After so long a thread that counts or sorts many flows lets the screen go on; Python's own 5 ms are felt at a key."""
+
 
 def run_dashboard(source: SnapshotSource, options: Options) -> int:
     """Shows the dashboard until the user quits, a signal ends it, the terminal is gone, or the source ends.
@@ -44,6 +47,7 @@ def _show(
 ) -> int:
     if not options.ascii_only and needs_ascii():
         options = replace(options, ascii_only=True)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     code, failure = asyncio.run(_run(source, options, store, start))
     if is_hung_up(sys.stderr.fileno()):
         leave_terminal()

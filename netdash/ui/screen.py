@@ -19,6 +19,7 @@ from netdash.ui.state import DashboardState, Scope
 from netdash.ui.view import View
 from netdash.ui.widgets.banner import Banner
 from netdash.ui.widgets.header_line import HeaderLine
+from netdash.ui.widgets.holder import Blank, Stack
 from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.tab_line import TabLine
@@ -44,7 +45,7 @@ class _Step(NamedTuple):
     led_to: str
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Screen[None], Blank):
     """Holds the views and the keys that work in all of them. Views are mounted when they are first chosen."""
 
     DEFAULT_CSS = """
@@ -69,7 +70,7 @@ class MainScreen(Screen[None]):
         yield HeaderLine(id="header")
         yield TabLine([entry.title for entry in VIEWS], id="tabs")
         yield Banner(id="banner")
-        yield Vertical(id="views")
+        yield Stack(id="views")
         yield Vertical(id="filter")
         yield KeyLine(id="keys")
 
@@ -89,17 +90,20 @@ class MainScreen(Screen[None]):
         before, view = self.view, self._views.get(entry.view_id)
         if view is None:
             view = self._views[entry.view_id] = entry.load()(self._state)
-            await self.query_one("#views", Vertical).mount(view)
+            await self.query_one("#views").mount(view)
             self._hide_columns(view)
         self._active = entry
         if before is not None and before is not view:
             before.leave()
-        for other in self._views.values():
-            other.display = other is view
         self._state.hidden_rows = None
-        if self._state.snapshot is not None:
-            view.receive(self._state)
-            self._drawn = (self._state.snapshot, self._state.histories)
+        with self.app.batch_update():
+            for other in self._views.values():
+                other.display = other is view
+            # Laid out, the view knows its size when it draws, and does so once.
+            self._refresh_layout()
+            if self._state.snapshot is not None:
+                view.receive(self._state)
+                self._drawn = (self._state.snapshot, self._state.histories)
         view.focus_default()
         self.draw_frame()
 

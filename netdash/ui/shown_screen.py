@@ -96,7 +96,7 @@ class ShownScreen:
                 changed = self._shift(y, x, changed, before, now)
         self._texts[y][x:end], self._looks[y][x:end] = now
         for first, last in self._runs(now, changed):
-            self._write(y, x + first, Cells(now.texts[first:last], now.looks[first:last]))
+            self._write(y, x + first, Cells(now.texts[first:last], now.looks[first:last]), odd)
         if was_odd and not odd and all(_CERTAIN.fullmatch(text) and text != _UNKNOWN for text in self._texts[y]):
             self._odd_lines.remove(y)
 
@@ -167,35 +167,51 @@ class ShownScreen:
         blank = self._pens.blank[pen]
         return all(look == pen or (text == " " and look == blank) for text, look in zip(texts, looks, strict=True))
 
-    def _write(self, y: int, x: int, cells: Cells) -> None:
-        """Writes a stretch of cells."""
+    def _write(self, y: int, x: int, cells: Cells, odd: bool) -> None:
+        """Writes a stretch of cells; `odd`: there may be characters of uncertain width."""
         self._go_to(y, x)
-        blank = self._pens.blank
-        for offset, (text, look, pen) in enumerate(zip(*cells, self._pens_of(cells), strict=True)):
+        texts, pens = cells.texts, self._pens_of(cells)
+        if odd:
+            self._write_singly(y, x, texts, pens)
+            return
+        start = 0
+        for index in range(1, len(pens) + 1):
+            if index == len(pens) or pens[index] != pens[start]:
+                self._take(pens[start])
+                self._output.append("".join(texts[start:index]))
+                start = index
+        self._be_at(y, x + len(texts))
+
+    def _write_singly(self, y: int, x: int, texts: list[str], pens: list[int]) -> None:
+        """Writes cell by cell: behind a character of uncertain width the cursor has to be told where it is."""
+        for offset, (text, pen) in enumerate(zip(texts, pens, strict=True)):
             if text == _REST:
                 continue
-            if look != self._pen and not (text == " " and blank[self._pen] == look):
-                self._take(pen)
+            self._take(pen)
             self._output.append(text)
+            self._be_at(y, x + offset + 1)
             if not _CERTAIN.fullmatch(text):
                 self._place = None
-                self._go_to(y, x + offset + (2 if cells.texts[offset + 1 : offset + 2] == [_REST] else 1))
-        if self._place is not None:
-            # At the right edge the cursor hangs between two lines.
-            end = x + len(cells.texts)
-            self._place = (y, end) if end < self._size[0] else None
+                self._go_to(y, x + offset + (2 if texts[offset + 1 : offset + 2] == [_REST] else 1))
 
     def _pens_of(self, cells: Cells) -> list[int]:
-        """The pens to write cells with: a blank takes that of what follows it, if it looks the same with it."""
-        pens = list(cells.looks)
+        """The pens to write cells with: a blank takes that of what stands before it, or else behind it, if it looks the
+        same with it."""
+        texts, pens, blank = cells.texts, list(cells.looks), self._pens.blank
+        before = self._pen
+        for index, text in enumerate(texts):
+            if text == " " and blank[before] == pens[index]:
+                pens[index] = before
+            before = pens[index]
         for index in range(len(pens) - 2, -1, -1):
-            if cells.texts[index] == " " and self._pens.blank[pens[index + 1]] == pens[index]:
+            if texts[index] == " " and pens[index] == cells.looks[index] and blank[pens[index + 1]] == pens[index]:
                 pens[index] = pens[index + 1]
         return pens
 
     def _take(self, pen: int) -> None:
-        self._output.append(self._pens.change(self._pen, pen))
-        self._pen = pen
+        if pen != self._pen:
+            self._output.append(self._pens.change(self._pen, pen))
+            self._pen = pen
 
     def _go_to(self, y: int, x: int) -> None:
         """Moves the cursor: some cells on, or to a line and column (CUF, CUP: ECMA-48 sections 8.3.20, 8.3.21)."""
@@ -207,6 +223,10 @@ class ShownScreen:
         else:
             self._output.append(f"\x1b[{y + 1};{x + 1}H")
         self._place = (y, x)
+
+    def _be_at(self, y: int, x: int) -> None:
+        """The cursor has come here by what was written. At the right edge it hangs between two lines."""
+        self._place = (y, x) if x < self._size[0] else None
 
 
 def _differences(before: Cells, now: Cells) -> list[int]:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.geometry import Size
 from textual.message import Message
 
 from netdash.ui.keymap import KeyBinding, bindings
 from netdash.ui.state import DashboardState, Scope
+from netdash.ui.widgets.holder import Stack
 
 
-class View(Vertical):
+class View(Stack):
     """One tab. It composes its widgets (one of them, mostly a LineTable, can have the focus) and draws from the state.
 
     The dashboard mounts a view when it is first chosen and calls it only while it is visible.
@@ -56,6 +57,7 @@ class View(Vertical):
     def __init__(self, state: DashboardState) -> None:
         super().__init__(id=f"view-{self.view_id}")
         self.state = state
+        self._drawn_size = Size()
 
     def receive(self, state: DashboardState) -> None:
         """A new snapshot is there (`state.snapshot` is not None), or the view becomes visible: take it and draw.
@@ -70,6 +72,12 @@ class View(Vertical):
 
     def leave(self) -> None:
         """Another view is shown from now on: ends what runs only to be seen."""
+
+    def size_changed(self) -> bool:
+        """Whether the size is another than when this was asked last: a view that is shown again is told its size too,
+        and has been drawn by then."""
+        before, self._drawn_size = self._drawn_size, self.size
+        return before != self.size
 
     def measures(self) -> Sequence[str]:
         """What the view's rates count, for the tab line: the longest wording first. The default is that of flows."""

@@ -101,7 +101,8 @@ class FlowsView(View):
 
     def on_resize(self) -> None:
         """The columns depend on the width."""
-        self._show_rows()
+        if self.size_changed():
+            self._show_rows()
 
     def receive(self, state: DashboardState) -> None:
         """Takes the flows of the newest snapshot."""

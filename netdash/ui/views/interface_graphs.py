@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Final
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from netdash.model.units import Units
 from netdash.ui.theme import Tone
 from netdash.ui.views.interface_rows import InterfaceRow, RowKey
 from netdash.ui.widgets.area_graph import AreaGraph
+from netdash.ui.widgets.holder import Stack
 from netdash.ui.widgets.text_line import Part, TextLine
 
 SLOT_LINES: Final = 5
@@ -71,7 +71,7 @@ def draw_graph(graph: AreaGraph, row: InterfaceRow | None, units: Units, setting
     )
 
 
-class GraphSlot(Vertical):
+class GraphSlot(Stack):
     """One of several graphs: a title with the figures, and a small graph."""
 
     DEFAULT_CSS = """
@@ -109,7 +109,7 @@ class GraphSlot(Vertical):
         draw_graph(graph, row, units, settings)
 
 
-class GraphStack(Vertical):
+class GraphStack(Stack):
     """Graphs of several interfaces, as many as have room. Empty until `fill`: the first paint does not wait for it."""
 
     DEFAULT_CSS = """

@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, InterfaceFaults, InterfaceScope, Scope
@@ -28,6 +27,7 @@ from netdash.ui.views.interface_rows import (
 from netdash.ui.views.interface_table import InterfaceTable
 from netdash.ui.widgets.accounting_line import AccountingLine
 from netdash.ui.widgets.area_graph import AreaGraph
+from netdash.ui.widgets.holder import Row
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.rate_figures import RateFigures
 from netdash.ui.widgets.scale import age_text, next_top
@@ -86,7 +86,7 @@ class InterfacesView(View):
         yield LineTable(id="interface-table")
         yield TextLine(id="interface-facts")
         yield AccountingLine(id="interface-accounting")
-        with Horizontal(id="interface-large"):
+        with Row(id="interface-large"):
             yield AreaGraph(id="interface-graph")
             yield RateFigures(id="interface-figures")
         stack = GraphStack(id="interface-stack")
@@ -99,8 +99,9 @@ class InterfacesView(View):
 
     def on_resize(self) -> None:
         """Shares out lines and columns anew."""
-        self._draw()
-        self.call_after_refresh(self._draw_graphs)
+        if self.size_changed():
+            self._draw()
+            self.call_after_refresh(self._draw_graphs)
 
     def measures(self) -> Sequence[str]:
         """Interfaces are counted by the kernel, frame by frame; those of a capture file by their packets."""

@@ -103,7 +103,8 @@ class ProcessesView(View):
 
     def on_resize(self) -> None:
         """The columns depend on the width."""
-        self._draw()
+        if self.size_changed():
+            self._draw()
 
     def measures(self) -> Sequence[str]:
         """Wire bytes, or what processes moved."""

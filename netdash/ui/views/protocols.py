@@ -109,7 +109,8 @@ class ProtocolsView(View):
 
     def on_resize(self) -> None:
         """On a wide screen the first page has two tables below."""
-        self._draw()
+        if self.size_changed():
+            self._draw()
 
     def measures(self) -> Sequence[str]:
         """Protocols are counted from packets, whatever the flows are; ports are counted from the flows."""

@@ -101,7 +101,8 @@ class SocketsView(View):
 
     def on_resize(self) -> None:
         """The columns depend on the width."""
-        self._draw()
+        if self.size_changed():
+            self._draw()
 
     def measures(self) -> tuple[str, ...]:
         """Sockets count what the application moves."""

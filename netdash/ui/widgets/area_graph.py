@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from math import nan
 from typing import Final, NamedTuple
@@ -177,19 +178,15 @@ class AreaGraph(Widget):
         ascii_only = palette.ascii_only
         top = self._fixed_top or scale.fit(max((v for v in samples if v == v), default=0.0), self._units)
         levels = [_level(v, top, rows * _DOTS) for v in samples]
+        texts = _half_lines(levels, rows, upwards=upwards, ascii_only=ascii_only)
         gradient = palette.rx_gradient if upwards else palette.tx_gradient
-        label_style = self.rich_style + palette.tones[Tone.RX if upwards else Tone.TX]
-        axis_style = self.rich_style + palette.tones[Tone.DIM]
+        base = self.rich_style
+        label_style = base + palette.tones[Tone.RX if upwards else Tone.TX]
+        axis_style = base + palette.tones[Tone.DIM]
         lines: list[Strip] = []
         for row in range(rows):
             distance = rows - 1 - row if upwards else row
-            cells = [min(_DOTS, max(0, level - distance * _DOTS)) for level in levels]
-            if ascii_only:
-                marks = _ASCII_UP if upwards else _ASCII_DOWN
-                text = "".join([marks[cell] for cell in cells])
-            else:
-                patterns = _UP if upwards else _DOWN
-                text = "".join([patterns[a][b] for a, b in zip(cells[::2], cells[1::2], strict=True)])
+            text = texts[row]
             style = gradient[distance * len(gradient) // rows]
             label = self._label(top, distance, rows, upwards)
             lines.append(
@@ -197,7 +194,7 @@ class AreaGraph(Widget):
                     [
                         Segment(fit(label, LABEL_CELLS - 1, "right", ascii_only=ascii_only), label_style),
                         Segment("|" if ascii_only else "│", axis_style),
-                        Segment(text, self.rich_style + style),
+                        Segment(text, base + style),
                     ],
                     LABEL_CELLS + len(text),
                 )
@@ -218,6 +215,28 @@ class AreaGraph(Widget):
         labels = time_labels(times, self._samples_per_cell, width - LABEL_CELLS)
         text = fit(self._word, LABEL_CELLS - 1, "right", ascii_only=palette.ascii_only) + " " + labels
         return Strip([Segment(text, self.rich_style + palette.tones[Tone.DIM])], width)
+
+
+def _half_lines(levels: Sequence[int], rows: int, *, upwards: bool, ascii_only: bool) -> list[str]:
+    """The lines of one direction from top to bottom, for filled levels of `rows` times _DOTS."""
+    if ascii_only:
+        columns = [_column(level, None, rows, upwards) for level in levels]
+    else:
+        columns = [_column(a, b, rows, upwards) for a, b in zip(levels[::2], levels[1::2], strict=True)]
+    return ["".join(line) for line in zip(*columns, strict=True)] if columns else [""] * rows
+
+
+@lru_cache(maxsize=8192)
+def _column(left: int, right: int | None, rows: int, upwards: bool) -> tuple[str, ...]:
+    """The characters of a column of cells from top to bottom, by filled levels; `right`: None in ASCII."""
+    cells = []
+    for distance in range(rows):
+        a, b = (min(_DOTS, max(0, (level or 0) - distance * _DOTS)) for level in (left, right))
+        if right is None:
+            cells.append((_ASCII_UP if upwards else _ASCII_DOWN)[a])
+        else:
+            cells.append((_UP if upwards else _DOWN)[a][b])
+    return tuple(reversed(cells)) if upwards else tuple(cells)
 
 
 def _level(value: float, top: float, levels: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -51,11 +52,11 @@ class KeyLine(Widget):
         if self._notice:
             text = fit(f" {self._notice}", width, ascii_only=palette.ascii_only)
             return Strip([Segment(text, base + palette.title)], width)
-        right = [segment for key in self._always for segment in self._segments(key, palette)]
+        right = [segment for key in self._always for segment in self._segments(key, palette, base)]
         room = width - sum(segment.cell_length for segment in right)
         left: list[Segment] = []
         for key in self._keys:
-            segments = self._segments(key, palette)
+            segments = self._segments(key, palette, base)
             length = sum(segment.cell_length for segment in segments)
             if length > room:
                 break
@@ -63,7 +64,6 @@ class KeyLine(Widget):
             room -= length
         return Strip([*left, Segment(" " * max(0, room), base), *right]).crop(0, width)
 
-    def _segments(self, key: KeyBinding, palette: Palette) -> list[Segment]:
+    def _segments(self, key: KeyBinding, palette: Palette, base: Style) -> list[Segment]:
         shown = printable(key.shown, ascii_only=palette.ascii_only)
-        base = self.rich_style
         return [Segment(f" {shown}", base + palette.key), Segment(f" {key.label} ", base)]

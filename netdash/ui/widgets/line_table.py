@@ -73,6 +73,7 @@ class LineTable(ScrollView, can_focus=True):
         self._placed: list[PlacedColumn] = []
         self._placed_for: tuple[Sequence[Column], int] | None = None
         self._images: dict[int, RowImage] = {}
+        self._drawn_size = Size()
         self._look: Look | None = None
         self._painter = RowPainter()
         self._hidden_columns: frozenset[str] = frozenset()
@@ -237,17 +238,31 @@ class LineTable(ScrollView, can_focus=True):
 
     def on_focus(self) -> None:
         """The cursor looks different with the focus."""
-        self._redraw()
+        self._redraw_cursor()
 
     def on_blur(self) -> None:
         """The cursor looks different without the focus."""
-        self._redraw()
+        self._redraw_cursor()
 
     def on_resize(self) -> None:
         """The columns are placed anew and the cursor stays in sight."""
+        if self.size == self._drawn_size:
+            return  # it is shown again
+        self._drawn_size = self.size
         self._redraw()
         if self._pinned:
             self._scroll_to_cursor()
+
+    def _redraw_cursor(self) -> None:
+        """The lines of the cursor's entry."""
+        if len(self._model):
+            top, width = self.scroll_offset.y, self.scrollable_content_region.width
+            lines = range(self._cursor, min(self._entry_end(self._cursor), top + self._body_lines))
+            for index in lines:
+                self._images.pop(index, None)
+            regions = [Region(0, index - top + _HEADER_LINES, width, 1) for index in lines if index >= top]
+            if regions:
+                self.refresh(*regions)
 
     def _redraw(self) -> None:
         self._images = {}

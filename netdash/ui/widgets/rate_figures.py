@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -47,6 +48,7 @@ class RateFigures(Widget):
         self._rx: DirectionFigures | None = None
         self._tx: DirectionFigures | None = None
         self._units = Units()
+        self._base = Style.null()
 
     def show(self, rx: DirectionFigures | None, tx: DirectionFigures | None, *, units: Units) -> None:
         """Draws the figures that are others than before; None: nothing is known yet."""
@@ -59,13 +61,18 @@ class RateFigures(Widget):
         if changed:
             self.refresh(*changed)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The figures; what all have in common is looked up once."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One figure."""
         width = self.size.width
         palette = palette_of(self.app)
         text, tone = self._line(y)
         line = fit(text, width, ascii_only=palette.ascii_only)
-        return Strip([Segment(line, self.rich_style + palette.tones[tone])], width)
+        return Strip([Segment(line, self._base + palette.tones[tone])], width)
 
     def _line(self, y: int) -> tuple[str, Tone]:
         """Text of a line, and what it is of."""
