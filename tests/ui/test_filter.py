@@ -96,6 +96,9 @@ async def test_tab_completes_words_and_what_is_there() -> None:
         await pilot.press("shift+tab")
         assert prompt.value == first
         assert "nginx" in _hint(app)
+        # What is offered stays there when the filter is tried.
+        await settle(pilot, lambda: app.state.row_filter == parse_filter(prompt.value))
+        assert "nginx" in _hint(app)
 
 
 async def test_arrows_bring_older_filters_back() -> None:

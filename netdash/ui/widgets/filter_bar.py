@@ -64,7 +64,8 @@ class FilterBar(Vertical):
             self._hint([(f" {error.message}", Tone.WARN)])
             return False
         prompt.mark_error(None)
-        self._hint([(f" {_HELP}", Tone.DIM)])
+        if not prompt.completing:
+            self._hint([(f" {_HELP}", Tone.DIM)])
         self._take(chosen)
         return True
 

@@ -93,6 +93,11 @@ class FilterPrompt(Input):
         self.mark_error(None)
         self.focus()
 
+    @property
+    def completing(self) -> bool:
+        """Whether what stands there was put there by completion, which tells what else it could be."""
+        return self.value != "" and self.value == self._expected
+
     def mark_error(self, position: int | None) -> None:
         """Marks the character at `position`; None: no error."""
         if position != self._mark.position:
