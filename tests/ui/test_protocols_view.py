@@ -182,6 +182,20 @@ async def test_what_is_abnormal_comes_first_with_its_limit_and_what_to_look_at()
         assert detail(app) == " TcpExt.ListenOverflows: accept queue full: server too slow"
 
 
+async def test_figures_that_go_up_and_down_stand_below_the_counters() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        gauges = {"Sockstat.TCP.tw": 7, "Sockstat.TCP.orphan": 0, "Ip.DefaultTTL": 64, "Tcp.CurrEstab": 35}
+        await show(app, pilot, snapshot(0), snapshot(1, counters={"Tcp.InSegs": 5}, gauges=gauges))
+        await pilot.press("K")
+        assert [line.split()[:3] for line in lines(app, "#protocol-counters")] == [
+            ["Tcp.InSegs", "5", "5"],
+            ["Sockstat.TCP.tw", "now", "7"],
+            ["Tcp.CurrEstab", "now", "35"],
+        ]
+        assert lines(app, "#protocol-counters")[1].endswith("TCP connections in TIME-WAIT")
+
+
 async def test_below_its_limit_a_sign_of_trouble_is_not_abnormal() -> None:
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:

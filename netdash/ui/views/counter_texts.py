@@ -74,6 +74,22 @@ those of IPv6 (`Udp6.InErrors`) mean the same. Meanings: include/uapi/linux/snmp
 RFC 4293, RFC 4022."""
 
 _NORMAL: Final[dict[str, str]] = {
+    "Sockstat.sockets.used": "sockets of all kinds",
+    "Sockstat.TCP.inuse": "TCP sockets",
+    "Sockstat.TCP.orphan": "TCP sockets without a process",
+    "Sockstat.TCP.tw": "TCP connections in TIME-WAIT",
+    "Sockstat.TCP.alloc": "TCP sockets allocated",
+    "Sockstat.TCP.mem": "pages of memory of TCP buffers",
+    "Sockstat.UDP.inuse": "UDP sockets",
+    "Sockstat.UDP.mem": "pages of memory of UDP buffers",
+    "Sockstat.RAW.inuse": "raw sockets",
+    "Sockstat.FRAG.inuse": "datagrams waiting for fragments",
+    "Sockstat.FRAG.memory": "bytes of fragments that wait",
+    "Sockstat.TCP6.inuse": "TCP sockets of IPv6",
+    "Sockstat.UDP6.inuse": "UDP sockets of IPv6",
+    "Sockstat.RAW6.inuse": "raw sockets of IPv6",
+    "Tcp.CurrEstab": "connections established",
+    "Softnet.backlog_length": "packets that wait for a CPU",
     "Tcp.ActiveOpens": "connections opened from here",
     "Tcp.PassiveOpens": "connections accepted",
     "Tcp.InSegs": "TCP segments received",

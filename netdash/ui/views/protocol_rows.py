@@ -181,8 +181,15 @@ def _percent(number: int, whole: int) -> str:
     return f"{share:.0%}" if share >= 0.01 else "<1%"
 
 
+_SETTINGS: Final = frozenset(
+    ("Ip.Forwarding", "Ip.DefaultTTL", "Tcp.RtoAlgorithm", "Tcp.RtoMin", "Tcp.RtoMax", "Tcp.MaxConn")
+)
+"""Stand among the counters in /proc/net/snmp and count nothing."""
+
+
 def counter_table(figures: ProtocolFigures) -> TextTable:
-    """Kernel counters that moved since the start: what is abnormal now, then signs of trouble, then the others."""
+    """Kernel counters that moved since the start: what is abnormal now, then signs of trouble, then the others; below
+    them the kernel's figures that go up and down, as they are now."""
     columns = [
         Column("name", "kernel counter", 26),
         Column("rate", "per s", 6, "right"),
@@ -209,7 +216,11 @@ def counter_table(figures: ProtocolFigures) -> TextTable:
                 (more, Tone.NORMAL),
             ]
         )
-    return TextTable(columns, rows, moved)
+    gauges = sorted(name for name, value in figures.gauges.items() if value and name not in _SETTINGS)
+    rows += [
+        [f"  {name}", ("now", Tone.DIM), count(figures.gauges[name]), (meaning(name), Tone.DIM), ""] for name in gauges
+    ]
+    return TextTable(columns, rows, [*moved, *gauges])
 
 
 def _events(rate: float) -> str:
