@@ -131,7 +131,9 @@ async def test_what_is_not_shown_is_counted() -> None:
         await settle(pilot, lambda: "5 dropped" in packet_line(app, "counts"))
         assert "10,000 shown" in packet_line(app, "counts")
         assert "1,234 skipped: over 2000/s" in packet_line(app, "counts")
+        await settle(pilot, lambda: packet_list(app).cursor_key == MAX_HELD_PACKETS + 4)
         await pilot.press("up")
+        await settle(pilot, lambda: "End: newest" in packet_line(app, "counts"))
         source.deliver(packet(1), packet(2))
         await settle(pilot, lambda: "2 not taken" in packet_line(app, "counts"))
         assert "5 dropped" in packet_line(app, "counts"), "what is read does not go away"
