@@ -56,7 +56,7 @@ class FilePrompt(ModalScreen[ChosenFile | None]):
     def on_mount(self) -> None:
         """Says what is written."""
         self._say(f"Write {self._words} to:", Tone.NORMAL)
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
 
     def _say(self, text: str, tone: Tone) -> None:
         self.query_one("#file-words", TextLine).show([(f" {text}", tone)], [("Enter writes, Esc does not ", Tone.DIM)])

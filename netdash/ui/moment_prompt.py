@@ -42,7 +42,7 @@ class MomentPrompt(ModalScreen[float | None]):
     def on_mount(self) -> None:
         """Says what can be written."""
         self.query_one("#moment-forms", TextLine).show([f" Go to: {FORMS}"], [("Enter goes, Esc stays ", Tone.DIM)])
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
 
     @on(Input.Submitted)
     def _on_submitted(self, message: Input.Submitted) -> None:

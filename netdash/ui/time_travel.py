@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from netdash.errors import NetdashError
-from netdash.ui.frames import FrameApp
+from netdash.ui.key_order import OrderedKeysApp
 from netdash.ui.keymap import TIME_KEYS, bindings
 from netdash.ui.screen import MainScreen
 from netdash.ui.state import DashboardState
@@ -29,7 +29,7 @@ _TIME_ACTIONS: Final = frozenset(key.action.partition("(")[0].removeprefix("app.
 _ALSO_LIVE: Final = frozenset({"peak"})
 
 
-class TimeTravelApp(FrameApp):
+class TimeTravelApp(OrderedKeysApp):
     """An app whose state can show another moment than now."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings(TIME_KEYS))
@@ -207,12 +207,12 @@ class TimeTravelApp(FrameApp):
         player.go_to_number(found)
         self.go()
 
-    def action_ask_moment(self) -> None:
+    async def action_ask_moment(self) -> None:
         """Asks for a time and goes there."""
         from netdash.ui.moment_prompt import MomentPrompt
 
         if self.state.player.ready:
-            self.push_screen(MomentPrompt(self.state.player), self._go_to)
+            await self.push_screen(MomentPrompt(self.state.player), self._go_to)
 
     def _go_to(self, moment: float | None) -> None:
         if moment is None:

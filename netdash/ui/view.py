@@ -98,5 +98,5 @@ class View(Stack):
         """Gives the focus to the first widget of the view that takes it."""
         for widget in self.query("*"):
             if widget.focusable:
-                widget.focus(scroll_visible=False)
+                self.screen.set_focus(widget, scroll_visible=False)
                 return

@@ -135,7 +135,7 @@ class ProtocolsView(View):
 
     def focus_default(self) -> None:
         """The page's table scrolls."""
-        self.query_one(f"#{_TABLES[self._page]}", LineTable).focus()
+        self.screen.set_focus(self.query_one(f"#{_TABLES[self._page]}", LineTable))
 
     def key_line_keys(self) -> tuple[KeyBinding, ...]:
         """Only ports and stations are sorted."""

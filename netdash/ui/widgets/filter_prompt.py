@@ -91,7 +91,8 @@ class FilterPrompt(Input):
         self.cursor_position = len(text)
         self._recalled, self._cycle = 0, None
         self.mark_error(None)
-        self.focus()
+        # Not `focus`, which comes later: the next key is for the prompt already.
+        self.screen.set_focus(self)
 
     @property
     def completing(self) -> bool:
