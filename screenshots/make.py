@@ -1,4 +1,4 @@
-"""Makes the pictures of the README from the running program: `python -m screenshots.make` (root, Chromium).
+"""Makes the pictures of the README from the running program: `python -m screenshots.make [NAME ...]` (root, Chromium).
 
 Two network namespaces, real processes with real traffic between them, the installed `netdash` in a pseudo-terminal.
 Textual writes what is on the screen as SVG, Chromium makes PNG of it. Fonts: Fira Code, and DejaVu Sans Mono for
@@ -27,7 +27,7 @@ from tests.namespaces import Lab, popen_in, run_in
 HERE = Path(__file__).parent
 COLUMNS, ROWS = 120, 32
 WARM_UP_SECONDS = 28
-SETTLE_MS, STEP_MS = 18_000, 2_000
+SETTLE_MS, STEP_MS = 14_000, 2_000
 
 SCENE = (
     ("tcp", "rsync", "873", "1", "180000", "0"),
@@ -58,7 +58,8 @@ PICTURES = {
 
 
 def main() -> int:
-    """Writes one PNG per entry of PICTURES beside this file."""
+    """Writes one PNG per entry of PICTURES beside this file, or of those that are named."""
+    pictures = {name: keys for name, keys in PICTURES.items() if name in sys.argv[1:] or not sys.argv[1:]}
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     program = Path(sys.executable).parent / "netdash"
     if chromium is None or not program.exists():
@@ -70,12 +71,12 @@ def main() -> int:
         for namespace, arguments in ((lab.b.namespace, ("serve",)), *((lab.a.namespace, one) for one in SCENE)):
             _start_traffic(namespace, arguments)
         time.sleep(2)
-        shots = [_start(program, lab, Path(folder), name, keys) for name, keys in PICTURES.items()]
+        shots = [_start(program, lab, Path(folder), name, keys) for name, keys in pictures.items()]
         with ExitStack() as terminals:
             running = [(name, terminals.enter_context(terminal)) for name, terminal in shots]
             for _, terminal in running:
                 terminal.wait_for_end()
-        for name in PICTURES:
+        for name in pictures:
             _to_png(chromium, Path(folder) / f"{name}.svg", HERE / f"{name}.png")
             print(HERE / f"{name}.png")
     return 0
