@@ -25,6 +25,8 @@ from netdash.recording.reader import RecordingStore
 from netdash.recording.retention import Limits
 from netdash.recording.run_facts import RunFacts
 from netdash.recording.writer import RecordingWriter
+from netdash.ui.past import Errand
+from netdash.ui.timeline import Timeline
 
 _FLOWS: Final = 2_000
 _PROCESSES: Final = 100
@@ -35,6 +37,7 @@ _DAY_SECONDS: Final = 86_400
 _ALLOWED_DAY_BYTES: Final = 10**9
 _ALLOWED_SEEK_SECONDS: Final = 0.05
 _SEEKS: Final = 200
+_MAX_FLOWS: Final = 131_072
 _FACTS: Final = RunFacts("bench", "", "UTC", 0, 1.0)
 _BEGIN: Final = 1_795_356_000.0
 _FIRST_PID: Final = 1_000
@@ -193,6 +196,13 @@ def _seek(section: Section, path: Path, hours: int) -> Table:
         begin = time.perf_counter()
         store.read(number)
         steps.append(time.perf_counter() - begin)
+    looks = []
+    for number in numbers:
+        timeline = Timeline(store, _MAX_FLOWS)
+        timeline.look()
+        begin = time.perf_counter()
+        timeline.first_look(Errand(number))
+        looks.append(time.perf_counter() - begin)
     store.close()
     typical, worst = median(seconds[: len(numbers)]), median(seconds[len(numbers) :])
     section.verdicts.append(
@@ -212,6 +222,7 @@ def _seek(section: Section, path: Path, hours: int) -> Table:
             ("read any moment", milliseconds(typical), milliseconds(max(seconds[: len(numbers)]))),
             ("read the last moment of a key frame's group", milliseconds(worst), milliseconds(max(seconds))),
             ("read the next moment", milliseconds(median(steps)), milliseconds(max(steps))),
+            ("any moment ready to be drawn by the dashboard", milliseconds(median(looks)), milliseconds(max(looks))),
         ],
     )
 

@@ -12,6 +12,8 @@ from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
 from netdash.ui.histories import Histories
 
+GLANCE_SECONDS: Final = 0.0
+"""A moment by itself gives its rates of now: enough to show it at once."""
 RATES_SECONDS: Final = 60.0
 """Snapshots of so long a time before a moment give all its rates: the longest window is 40 seconds."""
 GRAPHS_SECONDS: Final = 900.0
@@ -19,6 +21,8 @@ GRAPHS_SECONDS: Final = 900.0
 _KEPT_EVERY: Final = 16
 _TRAIL: Final = 12
 """Of so many moments before the one that was asked for the histories are kept too: mostly they are wanted next."""
+_REACH: Final = 128
+"""From a copy so many snapshots before it is not far to go, and its totals count from long before."""
 _MAX_KEPT: Final = 64
 _MAX_KEPT_BYTES: Final = 64 << 20
 
@@ -98,6 +102,10 @@ class Past:
         """Whether `at` would have nothing to compute."""
         return self._nearest(number, table, seconds)[0] == number
 
+    def is_near(self, number: int, table: Timetable, seconds: float) -> bool:
+        """Whether `at` would go on from histories that are kept."""
+        return self._nearest(number, table, seconds)[1] is not None
+
     def at(self, errand: Errand, table: Timetable, seconds: float = GRAPHS_SECONDS) -> Moment:
         """The moment of a stored snapshot; `seconds` before it are looked at, or all since the first where that is
         later or is known from before. Takes up to seconds of time. Raises AbandonedError, NetdashError."""
@@ -127,13 +135,15 @@ class Past:
     def _nearest(self, number: int, table: Timetable, seconds: float) -> tuple[int, Histories | None]:
         """The newest copy from before that is complete enough: it counts from where `at` would begin, or from
         `seconds` / 2 before."""
-        begin_ns = _monotonic_ns(table, table.begin_of(number, seconds))
+        begin = table.begin_of(number, seconds)
+        begin_ns = _monotonic_ns(table, begin)
         enough_ns = max(begin_ns, _monotonic_ns(table, number) - round(seconds / 2 * 1e9))
-        boot = table.first_of_boot(number)
+        # Farther back it would take longer than to begin anew.
+        oldest = max(table.first_of_boot(number), min(begin - 1, number - _REACH))
         with self._lock:
             for old in sorted({*self._kept, *self._anchors}, reverse=True):
                 histories = self._anchors.get(old) or self._kept[old]
-                if boot <= old <= number and histories.since_ns is not None and histories.since_ns <= enough_ns:
+                if oldest <= old <= number and histories.since_ns is not None and histories.since_ns <= enough_ns:
                     if old in self._kept:
                         self._kept[old] = self._kept.pop(old)
                     return old, histories

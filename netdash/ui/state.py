@@ -267,22 +267,28 @@ class DashboardState:
         return False
 
     async def show(self, errand: Errand) -> bool:
-        """Shows the errand's snapshot, with all its rates. Always True. Raises AbandonedError, NetdashError."""
+        """Shows the errand's snapshot at once; rates of longer windows may be of its interval alone. Always True.
+        Raises AbandonedError, NetdashError."""
         timeline = await self._open()
         moment = timeline.now(errand.number)
         if moment is None:
-            moment = await asyncio.to_thread(timeline.moment, errand)
+            moment = await asyncio.to_thread(timeline.first_look, errand)
         self._put(errand.number, *moment)
         return True
 
     async def complete(self, errand: Errand) -> bool:
-        """Shows the same snapshot with its whole graphs, and totals from long before it. False: it was so already.
-        Raises AbandonedError, NetdashError."""
-        timeline = await self._open()
-        if timeline.now(errand.number) is not None or timeline.is_complete(errand.number):
+        """Shows the same snapshot with more of what was before it: all its rates, then, in a pause, its whole graphs
+        and totals from long before. False: it was so already. Raises AbandonedError, NetdashError."""
+        timeline, number = await self._open(), errand.number
+        if timeline.now(number) is not None:
             return False
-        moment = await asyncio.to_thread(timeline.whole_moment, errand)
-        self._put(errand.number, *moment)
+        if not timeline.has_rates(number):
+            moment = await asyncio.to_thread(timeline.moment, errand)
+        elif self.paused and not timeline.is_complete(number):
+            moment = await asyncio.to_thread(timeline.whole_moment, errand)
+        else:
+            return False
+        self._put(number, *moment)
         return True
 
     async def prepare(self, errand: Errand) -> bool:

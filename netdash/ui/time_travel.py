@@ -86,7 +86,8 @@ class TimeTravelApp(OrderedKeysApp):
 
     @work
     async def _travel(self) -> None:
-        """Until what is shown is what is wanted; then, in a pause, what will be wanted next is made ready."""
+        """Until what is shown is what is wanted, with all its rates; then, in a pause, what will be wanted next is made
+        ready."""
         state, player = self.state, self.state.player
         self._travelling = True
         try:
@@ -94,9 +95,11 @@ class TimeTravelApp(OrderedKeysApp):
                 if not state.settled:
                     if not await self._show(player.number):
                         return
-                elif not (state.paused and player.ready):
+                elif not player.ready:
                     return
                 elif not await self._run(state.complete, player.number) and state.settled:
+                    if not state.paused:
+                        return
                     if not player.at_first:
                         await self._prepare(player.number - 1)
                     if state.settled:

@@ -13,7 +13,7 @@ from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_memory import SnapshotMemory
 from netdash.model.snapshot_store import SnapshotStore, Timetable
 from netdash.ui.histories import Histories
-from netdash.ui.past import GRAPHS_SECONDS, RATES_SECONDS, Errand, Moment, Past
+from netdash.ui.past import GLANCE_SECONDS, GRAPHS_SECONDS, RATES_SECONDS, Errand, Moment, Past
 
 _KEPT_EVERY: Final = 8
 """The histories after every so many snapshots are kept a while, so that the first step back from now is short."""
@@ -42,6 +42,16 @@ class Timeline:
     def now(self, number: int) -> Moment | None:
         """The moment of a snapshot if it is the newest and its histories go on with every new one."""
         return None
+
+    def first_look(self, errand: Errand) -> Moment:
+        """A moment at once: with all its rates where the histories shortly before it are known, else with those of now
+        alone. Raises AbandonedError, NetdashError."""
+        near = self._past.is_near(errand.number, self.table, RATES_SECONDS)
+        return self._past.at(errand, self.table, RATES_SECONDS if near else GLANCE_SECONDS)
+
+    def has_rates(self, number: int) -> bool:
+        """Whether `moment` would have nothing to compute."""
+        return self._past.knows(number, self.table, RATES_SECONDS)
 
     def moment(self, errand: Errand) -> Moment:
         """A moment with all its rates; graphs and totals may begin shortly before it. Raises AbandonedError,

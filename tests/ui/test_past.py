@@ -169,6 +169,25 @@ def test_recording_entered_in_the_middle() -> None:
     assert store.reads == 1, "the step back was made ready"
 
 
+def test_a_far_moment_is_shown_at_once_and_completed_from_near(expected: list[list[object]]) -> None:
+    """Not by way of all that lies between it and where one was before."""
+    store = ListStore(SNAPSHOTS)
+    recording = Timeline(store, 1024)  # type: ignore[arg-type]
+    recording.look()
+    recording.moment(Errand(10))
+    before = store.reads
+    moment = recording.first_look(Errand(159))
+    assert (store.reads - before, recording.has_rates(159)) == (1, False)
+    assert moment.histories.flows.totals()[0].total_bytes == int(moment.snapshot.flows["rx_bytes"].sum())
+    recording.moment(Errand(159))
+    assert recording.has_rates(159)
+    assert store.reads - before <= 1 + 62
+    # The next step goes on from there, and is complete at once.
+    before = store.reads
+    recording.first_look(Errand(158))
+    assert (store.reads - before <= 2, recording.has_rates(158)) == (True, True)
+
+
 def test_abandoned_on_the_way() -> None:
     """Another moment is wanted by now; what was done so far is kept."""
     store = ListStore(SNAPSHOTS)
