@@ -239,6 +239,7 @@ async def test_payload_is_called_so() -> None:
         only = process(1, "one", rx_bytes=None, tx_bytes=None, rx_payload=1000, tx_payload=None)
         await show(app, pilot, snapshot(0, flow_layer="sockets"), snapshot(1, flow_layer="sockets", processes=[only]))
         assert total(app).startswith(" TOTAL TCP payload")
+        assert not app.main_screen.query_one("#process-accounting").display
         assert lines(app)[0].split()[-4:] == ["8.00kb", "–", "1.00kB", "–"]
 
 

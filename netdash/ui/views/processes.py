@@ -185,6 +185,7 @@ class ProcessesView(View):
         line = self.query_one(AccountingLine)
         if snapshot is None:
             return
+        line.display = snapshot.mode.layer is Layer.WIRE  # else there is nothing to tell, for good
         if interface is None:
             where = ", ".join(each.name for each in headline_interfaces(snapshot.interfaces))
             line.show_accounting(headline_accounting(snapshot), self.state.units, where)
