@@ -11,6 +11,7 @@ from types import FrameType
 from typing import ClassVar, Final
 
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
 
 MAX_PENDING_WRITES: Final = 12
 """Writes that may wait for a slow terminal: four frames. The driver's queue takes 30, then it blocks the event loop."""
@@ -28,6 +29,11 @@ class DashboardDriver(LinuxDriver):
     def congested(self) -> bool:
         """Whether the terminal is behind."""
         return self._writer_thread is not None and self._writer_thread._queue.qsize() > MAX_PENDING_WRITES
+
+    @property
+    def terminal_size(self) -> Size:
+        """Columns and rows of the terminal now."""
+        return Size(*self._get_terminal_size())
 
     def take_dropped(self) -> bool:
         """Whether a frame was dropped since the last call, so that the whole screen has to be drawn again."""

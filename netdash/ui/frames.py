@@ -20,6 +20,9 @@ from netdash.ui.theme import PaletteApp
 _COLOR_SYSTEMS: Final = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
 """By Rich's names; any other terminal takes all colours."""
 
+_RESIZED_SECONDS: Final = 0.25
+"""After a change of size: long enough that no process waits so long for a CPU without a break."""
+
 
 class Frame(CompositorUpdate):
     """One of Textual's updates, written by way of a ShownScreen."""
@@ -75,12 +78,25 @@ class FrameApp(PaletteApp):
 
     def on_resize(self, event: events.Resize) -> None:
         """Terminals rearrange what they show when they get another size, also if they then get the old one again."""
+        self.set_timer(_RESIZED_SECONDS, self._resize_surely)
         if self._shown is None:
             return
         if event.size == self.size:
             self.action_draw_anew()
         else:
             self.forget_screen()
+
+    def _resize_surely(self) -> None:
+        """On a busy machine the last of many changes was seen to get lost in Textual: it waits for their end by a timer of
+        8 ms, which is left out as missed where the process gets no CPU for as long (Timer._run)."""
+        if self._resize_event is not None:
+            self._check_resize()
+        driver = self._driver
+        if isinstance(driver, DashboardDriver) and (size := driver.terminal_size) != self.screen.size:
+            self._size = size
+            self.forget_screen()
+            self.screen.post_message(events.Resize(size, size))
+            self.set_timer(_RESIZED_SECONDS, self._resize_surely)
 
     def forget_screen(self) -> None:
         """The terminal shows something else than what was written to it: the next frame is written in full."""
