@@ -58,10 +58,7 @@ class HookTable:
             # A FIN's byte is told as data until the FIN is seen to be in order.
             moved[name] = np.maximum(now - before, 0)
         starts = self._starts(rows, pids, found, start_times)
-        moved["pid"], moved["start_ticks"] = pids, starts
-        noted = pids == rows["pid"].astype(np.int32)
-        moved["uid"] = np.where(noted, rows["uid"], 0)
-        moved["process_name"] = np.where(noted, rows["process_name"], b"")
+        _give(moved, pids, starts, rows)
         active = (moved["rx_payload"] > 0) | (moved["tx_payload"] > 0)
         idle = np.zeros(len(rows), np.int64)
         idle[known] = self.idle[found[known]]
@@ -86,11 +83,26 @@ class HookTable:
         starts[fresh] = start_times.resolve(pids[fresh], seen)
         return starts
 
+    def again(self, moved: NDArray[np.void]) -> NDArray[np.void]:
+        """Of MOVED_ROW of the last look those whose counters are still there, with the process as it is known now."""
+        found = lookup(self.rows["cookie"], moved["cookie"])
+        again, found = take(moved, found >= 0), found[found >= 0]
+        _give(again, self.pids[found], self.starts[found], self.rows[found])
+        return again
+
     def to_forget(self) -> NDArray[np.uint64]:
         """Cookies of counters that nobody will add to any more."""
         gone = (self.rows["released"] != 0) & (self.idle >= _IDLE_LOOKS)
         cookies: NDArray[np.uint64] = self.rows["cookie"][gone].copy()
         return cookies
+
+
+def _give(moved: NDArray[np.void], pids: NDArray[np.int32], starts: NDArray[np.uint64], rows: NDArray[np.void]) -> None:
+    """Writes each MOVED_ROW's process; its name and user stand in the HOOKED_ROW beside it, if that is who it noted."""
+    moved["pid"], moved["start_ticks"] = pids, starts
+    noted = pids == rows["pid"].astype(np.int32)
+    moved["uid"] = np.where(noted, rows["uid"], 0)
+    moved["process_name"] = np.where(noted, rows["process_name"], b"")
 
 
 def now_ticks() -> int:

@@ -15,7 +15,7 @@ from netdash.collector.holders import Holders, IteratedHolders, ScannedHolders
 from netdash.collector.hook_table import HookTable, StartTimes, listeners_of, noted_pids, now_ticks, pids_of_listeners
 from netdash.collector.moves import Moves, RecentMoves, namespaces_of
 from netdash.collector.owners import Evidence
-from netdash.collector.traffic import sockets_of
+from netdash.collector.traffic import MOVED_ROW, sockets_of
 from netdash.errors import NetdashError, NotPermittedError, NotSupportedError
 from netdash.kernel.exec_trace import ExecTrace
 from netdash.kernel.procfs import read_start_ticks
@@ -23,7 +23,7 @@ from netdash.kernel.socket_hooks import SocketHooks
 from netdash.kernel.task_sockets import TaskSockets
 from netdash.model.hashing import lookup
 from netdash.model.protocols import TCP
-from netdash.model.tables import UNKNOWN, join, take
+from netdash.model.tables import UNKNOWN, empty, join, take
 
 
 @dataclass(slots=True)
@@ -39,6 +39,9 @@ class HooksLayer:
     starts: StartTimes
     table: HookTable = field(default_factory=HookTable)
     recent: RecentMoves = field(default_factory=RecentMoves)
+    nobodys: NDArray[np.void] = field(default_factory=lambda: empty(MOVED_ROW))
+    """MOVED_ROW of the last look whose process was not known: what is known of a socket that came and went after
+    everything else had been read, the next look tells."""
     refused_count: int = 0
 
     @classmethod
@@ -87,12 +90,16 @@ class HooksLayer:
         self._prefer_noted(sockets, rows["cookie"], noted)
         _name(closed, rows["cookie"], noted)
         listed = join(sockets, closed)
-        moved = self.table.update(rows, self._pids(rows, noted, listed), self.starts)
+        fresh = self.table.update(rows, self._pids(rows, noted, listed), self.starts)
+        moved = join(fresh, self.table.again(self.nobodys))
         self.hooks.forget(self.table.to_forget())
         here = self._here(moved, rows, listed["cookie"])
         moved["net_namespace"][here] = self.net_namespace
         mine = take(moved, here & (moved["pid"] != UNKNOWN))
-        moved = self._with_listeners(moved, here, sockets)
+        moved["pid"] = self._with_listeners(moved, here, sockets)
+        unknown = moved["pid"] == UNKNOWN
+        self.nobodys = take(moved, unknown & (np.arange(len(moved)) < len(fresh)))
+        moved = self._started(take(moved, ~unknown))
         ended = closed.copy()
         ended["rx_payload"] = ended["tx_payload"] = UNKNOWN
         datagram = take(rows, (rows["protocol"] != TCP) | (rows["remote_port"] != 0))
@@ -159,13 +166,17 @@ class HooksLayer:
 
     def _with_listeners(
         self, moved: NDArray[np.void], here: NDArray[np.bool_], sockets: NDArray[np.void]
-    ) -> NDArray[np.void]:
-        """MOVED_ROW that have a process; short connections have that of the socket that accepted them."""
+    ) -> NDArray[np.int32]:
+        """The pid of each MOVED_ROW; short connections have that of the socket that accepted them."""
         held = self.holders.rows
         elsewhere = take(held, held["net_namespace"] != self.net_namespace)
+        pids = moved["pid"].copy()
         for rows, listeners in ((here, sockets), (~here, elsewhere)):
-            moved["pid"][rows] = pids_of_listeners(take(moved, rows), listeners_of(listeners))
-        moved = take(moved, moved["pid"] != UNKNOWN)
+            pids[rows] = pids_of_listeners(take(moved, rows), listeners_of(listeners))
+        return pids
+
+    def _started(self, moved: NDArray[np.void]) -> NDArray[np.void]:
+        """MOVED_ROW, all with start ticks."""
         late = np.flatnonzero(moved["start_ticks"] == 0)
         now = np.full(len(late), now_ticks())
         moved["start_ticks"][late] = self.starts.resolve(moved["pid"][late], now)

@@ -55,6 +55,18 @@ def test_differences_by_socket_and_its_process() -> None:
     assert moved[["cookie", "pid", "tx_payload"]].tolist() == [(2, 8, 1)]
 
 
+def test_what_nobody_had_is_told_again_with_who_had_it() -> None:
+    table, times = HookTable(), start_times({7: 3})
+    table.update(hooked(), np.zeros(0, np.int32), times)
+    rows = hooked({"cookie": 1, "rx_payload_bytes": 9}, {"cookie": 2, "rx_payload_bytes": 5})
+    nobodys = table.update(rows, np.array([UNKNOWN, UNKNOWN], np.int32), times)
+    assert nobodys["pid"].tolist() == [UNKNOWN, UNKNOWN]
+    # The other counter is gone.
+    assert len(table.update(rows[:1], np.array([7], np.int32), times)) == 0
+    again = table.again(nobodys)
+    assert again[["cookie", "pid", "start_ticks", "rx_payload"]].tolist() == [(1, 7, 3, 9)]
+
+
 def test_a_total_that_steps_back_is_nothing() -> None:
     table, times = HookTable(), start_times({})
     for total in (100, 101, 100):
