@@ -87,8 +87,8 @@ class FrameApp(PaletteApp):
             self.forget_screen()
 
     def _resize_surely(self) -> None:
-        """On a busy machine the last of many changes was seen to get lost in Textual: it waits for their end by a timer of
-        8 ms, which is left out as missed where the process gets no CPU for as long (Timer._run)."""
+        """On a busy machine the last of many changes was seen to get lost in Textual, which waits for their end by a
+        timer of 8 ms: that is left out as missed where the process gets no CPU for as long (Timer._run)."""
         if self._resize_event is not None:
             self._check_resize()
         driver = self._driver
