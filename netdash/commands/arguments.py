@@ -6,7 +6,6 @@ import argparse
 from typing import NoReturn
 
 from netdash.errors import UsageError
-from netdash.model.sanitize import sanitize
 
 
 class LineParser(argparse.ArgumentParser):
@@ -28,14 +27,6 @@ def recording_parser(command: str, description: str, epilog: str) -> LineParser:
     parser.add_argument("file", metavar="FILE", help="a recording (netdash --log)")
     add_part_of_file(parser)
     return parser
-
-
-def whole_number(text: str, lowest: int, highest: int) -> int:
-    """A type of argparse, with its limits."""
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
-    if not lowest <= number <= highest:
-        raise argparse.ArgumentTypeError(f"'{sanitize(text, 32)}' is no whole number from {lowest} to {highest}")
-    return number
 
 
 def add_part_of_file(parser: argparse.ArgumentParser) -> None:

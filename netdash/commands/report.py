@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from netdash.commands.arguments import add_units, recording_parser, whole_number
+from netdash.commands.arguments import add_units, recording_parser
+from netdash.commands.value_types import whole_number
 
 if TYPE_CHECKING:
     from netdash.recording.query import TableQuery

@@ -17,7 +17,8 @@ NOBODY: Final = 65534
 _CODE: Final = """
 import ctypes, os, struct, sys
 # Loaded while the files can be read, also where they lie in a directory that only root may enter.
-import netdash.cli, netdash.collector.loop, netdash.sources.live, netdash.sinks.headless, netdash.sinks.json_lines
+import netdash.cli, netdash.run.live, netdash.run.file, netdash.collector.loop, netdash.sources.live
+import netdash.sinks.headless, netdash.sinks.json_lines
 import concurrent.futures.thread, encodings.ascii, encodings.idna, importlib.readers
 {imports}
 libc = ctypes.CDLL(None)

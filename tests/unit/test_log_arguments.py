@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from netdash.cli import parse_arguments
 from netdash.commands.optional_values import with_values_joined
+from netdash.commands.program_options import parse_arguments
 from netdash.errors import UsageError
 
 

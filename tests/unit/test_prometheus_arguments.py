@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from netdash.cli import parse_arguments
+from netdash.commands.program_options import parse_arguments
 from netdash.errors import UsageError
 from netdash.options import Endpoint
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdash.cli import parse_arguments
+from netdash.commands.program_options import parse_arguments
 from netdash.errors import NetdashError
 from netdash.settings import (
     KEY_PROFILES,

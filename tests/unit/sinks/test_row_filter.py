@@ -9,7 +9,7 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from netdash.cli import parse_arguments
+from netdash.commands.program_options import parse_arguments
 from netdash.errors import UsageError
 from netdash.model.filter import parse_filter
 from netdash.model.snapshot import Accounting, Mode, Snapshot
