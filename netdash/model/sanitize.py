@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 REPLACEMENT: Final = "·"
 
-_UNSAFE: Final = re.compile(
-    "["
-    "\x00-\x1f\x7f"  # C0 controls and DEL: ESC starts terminal sequences
-    "\x80-\x9f"  # C1 controls: 0x9b is CSI on 8-bit terminals
-    "\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"  # invisible, line separators, bidi controls
-    "\ud800-\udfff"  # lone surrogates cannot be encoded
-    "\U000e0000-\U000e007f"  # tags
-    "]"
-)
-
 
 def sanitize(text: str, limit: int = 4096) -> str:
-    """`text` without control, escape, bidirectional and invisible characters, at most `limit` characters."""
-    return _UNSAFE.sub(REPLACEMENT, text[:limit])
+    """`text` with nothing but what is to be seen, at most `limit` characters.
+
+    What `str.isprintable` does not name so is replaced: control characters (ESC starts terminal sequences, 0x9b does so
+    on 8-bit terminals), lone surrogates, which cannot be encoded, separators other than the blank, invisible formats
+    such as those of bidirectional text, and characters for private use or not assigned, whose width nobody knows.
+    """
+    text = text[:limit]
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else REPLACEMENT for char in text)
