@@ -38,6 +38,15 @@ def headline_interfaces(interfaces: Iterable[Interface]) -> list[Interface]:
     return physical or plain or every
 
 
+def most_wanted_last(interfaces: Iterable[Interface]) -> list[Interface]:
+    """In the order in which a bounded history may forget them: those of the headline stay longest, of the others those
+    that were there first, which a host full of containers does not push out."""
+    every = list(interfaces)
+    wanted = headline_interfaces(every)
+    names = {(i.index, i.name) for i in wanted}
+    return [*(i for i in reversed(every) if (i.index, i.name) not in names), *reversed(wanted)]
+
+
 def headline_rate(snapshot: Snapshot) -> float:
     """Bytes per second in and out of the headline's interfaces together; NaN where nothing is known of it."""
     counts = [

@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.model.headline import total_interface
+from netdash.model.headline import most_wanted_last, total_interface
 from netdash.model.snapshot import Interface, Snapshot
 
 RING_SECONDS: Final = 900.0
 """Fifteen minutes of samples, or RING_SAMPLES if those are fewer."""
 RING_SAMPLES: Final = 1800
 MAX_INTERFACES: Final = 1024
-"""Interfaces with a history. Beyond that the one seen longest ago goes first."""
+"""Interfaces with a history. Beyond that the one seen longest ago goes first, then the least wanted."""
 
 INTERFACE_SAMPLE: Final = np.dtype(
     [("time", "<f8"), ("rx_bytes", "<f4"), ("tx_bytes", "<f4"), ("rx_packets", "<f4"), ("tx_packets", "<f4")]
@@ -115,7 +115,7 @@ class InterfaceHistory:
         time = snapshot.monotonic_ns / 1e9
         series = dict(self._series)
         total = total_interface(snapshot.interfaces)
-        for interface in (*snapshot.interfaces, *([total.sum] if total else [])):
+        for interface in (*most_wanted_last(snapshot.interfaces), *([total.sum] if total else [])):
             key = (interface.index, interface.name)
             if key in series and series[key].samples["time"][-1] >= time:
                 del self._rings[key], series[key]  # the source went back in time: what follows is another story

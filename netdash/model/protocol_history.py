@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from netdash.model.headline import most_wanted_last
 from netdash.model.merge import add_protocols
 from netdash.model.snapshot import InterfaceProtocols, Snapshot
 
 MAX_INTERFACES: Final = 1024
-"""Interfaces that are kept; those seen longest ago go first."""
+"""Interfaces that are kept; those seen longest ago go first, then the least wanted."""
 
 _NOTHING: Final = InterfaceProtocols()
 
@@ -68,7 +69,10 @@ class ProtocolHistory:
             )
             return
         interfaces = dict(before.interfaces)
-        for name, last in snapshot.protocols.items():
+        known = [each.name for each in most_wanted_last(snapshot.interfaces) if each.name in snapshot.protocols]
+        others = snapshot.protocols.keys() - set(known)
+        for name in (*sorted(others), *known):
+            last = snapshot.protocols[name]
             old = interfaces.pop(name, InterfaceProtocolFigures())
             interfaces[name] = InterfaceProtocolFigures(last, add_protocols(old.total, last))
         silent = interfaces.keys() - snapshot.protocols.keys()

@@ -87,6 +87,18 @@ def test_interfaces_beyond_the_bound_go_oldest_first() -> None:
     assert history.series(10, "v0") is not None
 
 
+def test_a_host_full_of_containers_does_not_push_out_its_own_interface() -> None:
+    history = InterfaceHistory()
+    for tick in (1, 2):
+        veths = [interface(f"v{i}", i + 10, kind="veth") for i in range(2 * MAX_INTERFACES)]
+        history.update(snapshot(tick, interfaces=[interface(), *veths]))
+    for index, name in ((2, "eth0"), (10, "v0")):
+        series = history.series(index, name)
+        assert series is not None
+        assert len(series.samples) == 2
+    assert history.series(veths[-1].index, veths[-1].name) is None
+
+
 def test_a_clock_that_goes_back_begins_a_new_history() -> None:
     history = InterfaceHistory()
     history.update(snapshot(9, interfaces=[interface(rx_bytes=100)]))

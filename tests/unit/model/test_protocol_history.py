@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netdash.model.history import ProtocolHistory
+from netdash.model.protocol_history import MAX_INTERFACES
 from netdash.model.snapshot import InterfaceProtocols, SizeBucket, Traffic
-from tests.ui.fixtures import snapshot
+from tests.ui.fixtures import interface, snapshot
 
 traffics = st.builds(Traffic, *(st.integers(0, 2**40) for _ in range(4)))
 tables = st.dictionaries(
@@ -56,3 +57,15 @@ def test_sizes_of_other_bounds_replace_the_old() -> None:
     halves = (SizeBucket(1, 75, 1, 1), SizeBucket(76, None, 2, 2))
     history.update(snapshot(2, protocols={"eth0": InterfaceProtocols(sizes=halves)}))
     assert history.figures.interfaces["eth0"].total.sizes == halves
+
+
+def test_a_host_full_of_containers_does_not_push_out_its_own_interface() -> None:
+    history = ProtocolHistory()
+    some = InterfaceProtocols(ipv4=Traffic(1, 100, 1, 100))
+    interfaces = [interface(), *(interface(f"v{i}", i + 10, kind="veth") for i in range(2 * MAX_INTERFACES))]
+    for tick in (1, 2):
+        history.update(snapshot(tick, interfaces=interfaces, protocols={each.name: some for each in interfaces}))
+    assert len(history.figures.interfaces) == MAX_INTERFACES
+    for name in ("eth0", "v0"):
+        assert history.figures.interfaces[name].total.ipv4 == Traffic(2, 200, 2, 200)
+    assert interfaces[-1].name not in history.figures.interfaces
