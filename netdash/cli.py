@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from netdash.commands.program_options import parse_arguments
+from netdash.commands.standard_streams import open_closed_streams
 from netdash.errors import NetdashError, keep_traceback
 from netdash.model.sanitize import sanitize
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, 1 for a failure at run time, 2 for a wrong argument."""
+    open_closed_streams()
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except NetdashError as error:

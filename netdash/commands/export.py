@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from netdash.commands.arguments import recording_parser
+from netdash.commands.standard_streams import write_output
 from netdash.errors import UsageError
 from netdash.export.tables import FLOWS, TABLES
 
@@ -80,7 +81,7 @@ def _export(given: argparse.Namespace, form: Format, work: Work) -> None:
             limits = parse_limits(given.from_moment, given.to_moment, first=recorded.begin, last=recorded.end)
         rows = export(query, TABLES[given.table], limits, form, given.output, work.advance)
     if not to_stdout:
-        print(f"netdash: wrote {rows} rows of {given.table} to {sanitize(given.output, 200)}")
+        write_output([f"netdash: wrote {rows} rows of {given.table} to {sanitize(given.output, 200)}\n"])
 
 
 def _format(given: Format | None, output: str | None) -> Format:

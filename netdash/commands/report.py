@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from netdash.commands.arguments import add_units, recording_parser
+from netdash.commands.standard_streams import write_output
 from netdash.commands.value_types import whole_number
 
 if TYPE_CHECKING:
@@ -48,14 +49,10 @@ def run(arguments: Sequence[str]) -> int:
     """Prints the report; returns the exit code. Raises NetdashError."""
     given = parser().parse_args(arguments)
     from netdash.commands.recording_file import open_recording
-    from netdash.sinks.output import ReaderGoneError, discard
     from netdash.sinks.work import Work
 
     with Work() as work, open_recording(given.file, work) as query:
-        try:
-            _report(given, query, work)
-        except ReaderGoneError:
-            discard(sys.stdout)
+        _report(given, query, work)
     return 0
 
 
@@ -67,7 +64,7 @@ def _report(given: argparse.Namespace, query: TableQuery, work: Work) -> None:
     if given.like == "sar":
         from netdash.report.sar import sar_lines
 
-        _write_lines(sar_lines(query, span))
+        write_output(f"{line}\n" for line in sar_lines(query, span))
         return
     from netdash.report.build import build
     from netdash.sinks.progress import progress_line
@@ -77,25 +74,13 @@ def _report(given: argparse.Namespace, query: TableQuery, work: Work) -> None:
     if given.json:
         from netdash.report.json_document import report_json
 
-        _write([report_json(report)])
+        write_output([report_json(report)])
         return
     from netdash.report.text import report_text
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    _write_lines(report_text(report, Units(bits=given.units != "bytes", iec=given.iec), width))
-
-
-def _write_lines(lines: Iterable[str]) -> None:
-    _write(f"{line}\n" for line in lines)
-
-
-def _write(parts: Iterable[str | bytes]) -> None:
-    from netdash.sinks.output import writing_to
-    from netdash.sinks.sink import emit
-
-    for part in parts:
-        with writing_to(sys.stdout):
-            emit(sys.stdout, part)
+    lines = report_text(report, Units(bits=given.units != "bytes", iec=given.iec), width)
+    write_output(f"{line}\n" for line in lines)
 
 
 def _top(text: str) -> int:

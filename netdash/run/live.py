@@ -7,11 +7,12 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from netdash.commands.endpoint import check_endpoint
 from netdash.commands.privilege import become_ordinary
 from netdash.commands.program_options import Output, parse_arguments
+from netdash.commands.standard_streams import write_output
 from netdash.errors import NetdashError
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
@@ -48,7 +49,7 @@ def run_live(arguments: Sequence[str], options: Options, output: Output) -> int:
         # Only now: the file is of the user that this process has become.
         options, _ = parse_arguments(arguments, load_settings(settings_path()))
         code = run_dashboard(LiveSource(collector, observe), options)
-        _tell_recording(collector, sys.stderr)
+        _tell_recording(collector, to_output=False)
         return code
     from netdash.sinks.headless import run_output
     from netdash.sinks.recording_watch import RecordingWatch
@@ -58,7 +59,7 @@ def run_live(arguments: Sequence[str], options: Options, output: Output) -> int:
     source = LiveSource(collector, observe)
     watch = RecordingWatch(source, alone=output == "none" and observe is None)
     code = run_output(source, options, output, is_over=watch.is_over)
-    failed = watch.told or _tell_recording(collector, sys.stdout if output == "none" else sys.stderr)
+    failed = watch.told or _tell_recording(collector, to_output=output == "none")
     return max(code, int(failed))
 
 
@@ -74,15 +75,19 @@ def _serve_metrics(wanted: Endpoint) -> Callable[[Snapshot], None]:
     return metrics.add
 
 
-def _tell_recording(collector: CollectorProcess, stream: TextIO) -> bool:
+def _tell_recording(collector: CollectorProcess, *, to_output: bool) -> bool:
     """One line on the recording, if there was one; whether it failed."""
     from netdash.collector.process import read_closing
 
     status = read_closing(collector)
     if status is None:
         return False
+    line = f"netdash: {sanitize(status.failure or status.closing or '', 1000)}\n"
     failed = status.failure is not None
-    print(f"netdash: {sanitize(status.failure or status.closing or '', 1000)}", file=sys.stderr if failed else stream)
+    if failed or not to_output:
+        sys.stderr.write(line)
+    else:
+        write_output([line])
     return failed
 
 
