@@ -13,6 +13,8 @@ from typing import ClassVar, Final
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
+from netdash.ui.terminal_input import TerminalInput
+
 MAX_PENDING_WRITES: Final = 12
 """Writes that may wait for a slow terminal: four frames. The driver's queue takes 30, then it blocks the event loop."""
 
@@ -24,6 +26,7 @@ class DashboardDriver(LinuxDriver):
 
     _started: ClassVar[set[DashboardDriver]] = set()
     _dropped = False
+    _input: TerminalInput | None = None
 
     @property
     def congested(self) -> bool:
@@ -49,6 +52,7 @@ class DashboardDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Takes the terminal, also again after a suspension."""
         self.exit_event.clear()
+        self._input = TerminalInput(self.fileno)
         self._started.add(self)
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual leaves it without types
 
@@ -68,9 +72,16 @@ class DashboardDriver(LinuxDriver):
             self._must_signal_resume = True  # so that the whole screen is drawn
         self.resume_application_mode()
 
+    def run_input_thread(self) -> None:
+        """Hands on what is typed, until input is disabled."""
+        if self._input is not None:
+            self._input.run(self.process_message)
+
     def disable_input(self) -> None:
         """Ends the input thread. Textual's own way gives up at a write that fails, as all do once the terminal is gone,
-        and the thread would then read end-of-file for ever and keep the process alive."""
+        and the thread would then keep the process alive."""
+        if self._input is not None:
+            self._input.end()
         super().disable_input()
         self.exit_event.set()
 
@@ -79,6 +90,8 @@ class DashboardDriver(LinuxDriver):
         """Ends every input thread, whatever became of its driver: the terminal may go while the driver starts."""
         for driver in cls._started:
             driver.exit_event.set()
+            if driver._input is not None:
+                driver._input.end()
         cls._started.clear()
 
     def close(self) -> None:

@@ -85,9 +85,9 @@ class Terminal:
         fcntl.ioctl(self._master, termios.FIONREAD, room)
         return room[0]
 
-    def press(self, keys: str) -> None:
+    def press(self, keys: str | bytes) -> None:
         """Sends keys as the terminal would."""
-        os.write(self._master, keys.encode())
+        os.write(self._master, keys if isinstance(keys, bytes) else keys.encode())
 
     def resize(self, columns: int, rows: int) -> None:
         """Gives the terminal another size."""

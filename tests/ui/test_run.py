@@ -71,6 +71,19 @@ def test_q_quits_and_restores_the_terminal(tmp_path: Path) -> None:
     assert program.closed
 
 
+def test_what_is_no_text_is_no_key(tmp_path: Path) -> None:
+    """Latin-1 of a terminal that was set up otherwise, a reply from nowhere, a paste of a program."""
+    program = Program("steady", tmp_path)
+    with program.terminal as terminal:
+        terminal.wait_for("eth1")
+        terminal.press(b"\xe4\xff\x1b[999999999999;-1R\x1b[<99999999;0;0M\x1b[200~\xff\x00\x1b[201~\x1b[97:65u")
+        terminal.press("?")
+        terminal.wait_for("How it is measured")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+        assert terminal.is_restored()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals_end_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     program = Program("steady", tmp_path)

@@ -1,0 +1,76 @@
+"""What comes from the terminal, read in a thread that sleeps while nothing does."""
+
+from __future__ import annotations
+
+import os
+import select
+import weakref
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterable
+from typing import Final
+
+# Textual has no public name for its parser of keys, the mouse and answers of the terminal.
+from textual._xterm_parser import XTermParser
+from textual.constants import ESCAPE_DELAY
+from textual.message import Message
+
+_READ_BYTES: Final = 4096
+_TICK_SECONDS: Final = 0.1
+_LAST_TICKS: Final = int(ESCAPE_DELAY / _TICK_SECONDS) + 3
+"""After the last byte: by then the parser has decided whether a lone escape was the key or began a sequence."""
+
+
+class TerminalInput:
+    """Bytes of a terminal as Textual's messages, until `end`.
+
+    Textual's own thread wakes up ten times a second for ever, which costs a quarter of what a dashboard at rest may
+    take, and is only ended at such a time.
+    """
+
+    def __init__(self, fileno: int) -> None:
+        self._fileno = fileno
+        self._parser = XTermParser()
+        self._end = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        weakref.finalize(self, os.close, self._end)
+
+    def end(self) -> None:
+        """Makes `run` return, now or when it is called; from any thread."""
+        os.eventfd_write(self._end, 1)
+
+    def run(self, handle: Callable[[Message], None]) -> None:
+        """Reads and hands on until `end`. A terminal that is gone is not read again."""
+        decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        poll = select.poll()
+        poll.register(self._end, select.POLLIN)
+        poll.register(self._fileno, select.POLLIN)
+        ticks = 0
+        while True:
+            ready = [descriptor for descriptor, _ in poll.poll(_TICK_SECONDS * 1000 if ticks else None)]
+            if self._end in ready:
+                return
+            if ready:
+                data = _read(self._fileno)
+                if not data:
+                    poll.unregister(self._fileno)
+                for character in decode(data):
+                    self._hand_on(self._parser.feed(character), handle)
+            ticks = _LAST_TICKS if ready else ticks - 1
+            self._hand_on(self._parser.tick(), handle)
+
+    def _hand_on(self, parsed: Iterable[Message], handle: Callable[[Message], None]) -> None:
+        messages: list[Message] = []
+        try:
+            messages.extend(parsed)
+        except Exception:
+            # Textual's parser raises various errors at sequences that it takes for others, such as "ESC [ 97:65 u".
+            # Such a sequence is no key.
+            self._parser = XTermParser()
+        for message in messages:
+            handle(message)
+
+
+def _read(fileno: int) -> bytes:
+    try:
+        return os.read(fileno, _READ_BYTES)
+    except OSError:  # EIO of a terminal that hung up: as end-of-file
+        return b""
