@@ -12,6 +12,7 @@ import struct
 import termios
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -95,6 +96,12 @@ class Screen:
         os.write(self._master, keys)
         return time.monotonic()
 
+    def resize(self, columns: int, rows: int) -> float:
+        """Makes the terminal another size; the time of it. What is drawn from then on has no `text`."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)  # the kernel tells only those whose controlling terminal it is
+        return time.monotonic()
+
     def check_running(self) -> None:
         """Raises NetdashError when the program has ended."""
         if self.process.poll() is not None:
@@ -127,7 +134,27 @@ class Screen:
         deadline = time.monotonic() + timeout_seconds
         while not self.chunks or self.chunks[-1].time <= since:
             self._await_chunk(len(self.chunks), deadline, "anything")
-        return next(chunk.time for chunk in self.chunks if chunk.time > since)
+        return self.chunks[bisect_right(self.chunks, since, key=lambda chunk: chunk.time)].time
+
+    def await_quiet(self, quiet_seconds: float, timeout_seconds: float) -> None:
+        """Until nothing was drawn for so long, or the time is over."""
+        deadline = time.monotonic() + timeout_seconds
+        while (now := time.monotonic()) < deadline:
+            rest = self.chunks[-1].time + quiet_seconds - now if self.chunks else quiet_seconds
+            if rest <= 0.0:
+                return
+            time.sleep(rest)
+
+    def find_drawn(self, pattern: str, since: float, until: float) -> float | None:
+        """When between two times the screen first showed text that matches. None: it did not. Of calls one after the
+        other none goes back in time."""
+        wanted, emulator = re.compile(pattern), self._emulate()
+        while self._emulated < len(self.chunks) and (chunk := self.chunks[self._emulated]).time <= until:
+            emulator.feed(chunk.data)
+            self._emulated += 1
+            if chunk.time > since and wanted.search(self._shown()):
+                return chunk.time
+        return None
 
     def text(self) -> str:
         """The screen as it stands. Raises NotSupportedError without the package pyte."""
