@@ -106,7 +106,7 @@ class ConnectionView(View):
         if shown.series.missing(first, shown.number):
             self._read(shown, first)
 
-    @work(exclusive=True, group="connection-series")
+    @work(exclusive=True, group="connection-series", description="series")  # else all of it is written out as text
     async def _read(self, shown: _Shown, first: int) -> None:
         """The next bit of the past."""
         try:

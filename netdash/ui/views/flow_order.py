@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.model.flow_history import FlowTable
-from netdash.model.hashing import address_words
+from netdash.model.hashing import address_words, lookup
+from netdash.model.ordering import stable_order
 from netdash.model.windows import WINDOW_NS, WINDOW_SECONDS
 from netdash.ui.views.flow_groups import ALL_APART, Joining, join_flows, one_per_connection, service_ports
 
@@ -25,6 +26,10 @@ SHOWN_FOR_NS: Final = WINDOW_NS[-1]
 
 KEPT_SHARE: Final[dict[Sort, float]] = {"rate": 0.1, "total": 0.01, "packets": 0.01}
 """A row passes another one only when it has more by this share, so that equals do not change places all the time."""
+
+_PORT_BITS: Final = np.uint64(16)
+_ABOVE_IPV4: Final = np.uint64(48)
+"""Bits of the lower half of ::ffff:a.b.c.d."""
 
 _FIN_OR_RST: Final = 0x05
 """TCP flags, RFC 9293 §3.1."""
@@ -130,7 +135,7 @@ def arrange(
     if wanted.sort in SUMS or limits.flow_id is not None:
         visible = np.ones(len(table), np.bool_) if chosen is None else chosen
     elif frozen is not None and not wanted.by.joins:
-        kept = np.isin(table.flows["id"], frozen)
+        kept = lookup(frozen, table.flows["id"]) >= 0
         visible = recent | (kept if chosen is None else kept & chosen)
     else:
         visible = recent
@@ -143,14 +148,17 @@ def arrange(
     if wanted.by.joins:
         table, ids, members = join_flows(table, positions, wanted.by)
         positions = np.arange(len(table))
-    order = _sorted(table, positions, wanted)
-    if before is not None and frozen is None and wanted.descending and wanted.sort in KEPT_SHARE:
-        order = keep_places(order, _measure(table, wanted), _places(ids, before), settled, KEPT_SHARE[wanted.sort])
+    measure = _measure(table, wanted) if wanted.sort in KEPT_SHARE else None
+    if measure is None:
+        order = positions[_text_order(table.flows, positions, wanted)]
+    else:
+        key = measure[positions]
+        order = positions[stable_order(-key if wanted.descending else key)]
+        if before is not None and frozen is None and wanted.descending:
+            order = keep_places(order, measure, _places(ids, before), settled, KEPT_SHARE[wanted.sort])
     new = 0
     if frozen is not None:
-        shown = ids[order]
-        new = len(shown) - int(np.isin(shown, frozen).sum())
-        order = order[_in_frozen_order(shown, frozen)]
+        order, new = _in_frozen_order(order, lookup(frozen, ids[order]), len(frozen))
     closed = ((table.tcp_flags & _FIN_OR_RST) != 0) & (table.last_seen_ns < now_ns)
     return Arrangement(table, order, ids, members, new, hidden, closed, sums, _peaks(table, order, wanted.lines))
 
@@ -202,38 +210,29 @@ def _measure(table: FlowTable, wanted: FlowOrder) -> NDArray[np.float64]:
     return np.where(table.known, line_rates(columns, wanted.lines), -1.0)
 
 
-def _sorted(table: FlowTable, positions: NDArray[np.intp], wanted: FlowOrder) -> NDArray[np.intp]:
-    """`positions` in the wanted order; what is equal stays in the order in which it came up."""
-    if wanted.sort == "rate" or wanted.sort in SUMS:
-        key = _measure(table, wanted)[positions]
-        order = np.argsort(-key if wanted.descending else key, kind="stable")
-    else:
-        order = np.lexsort(_text_keys(table.flows, positions, wanted.sort))
-        if wanted.descending:
-            order = order[::-1]
-    return positions[order]
+def _text_order(flows: NDArray[np.void], positions: NDArray[np.intp], wanted: FlowOrder) -> NDArray[np.intp]:
+    """Of `positions`: by the address as a number, then its port; or by the port of the service, which mostly is the
+    lower one. What is equal stays in the order in which it came up, or the other way round."""
+    order = _ascending(flows, positions, wanted.sort)
+    return order[::-1] if wanted.descending else order
 
 
-def _text_keys(flows: NDArray[np.void], positions: NDArray[np.intp], sort: Sort) -> list[NDArray[np.unsignedinteger]]:
-    """Columns for np.lexsort, the most important last: the address as a number, then its port; or the port of the
-    service, which mostly is the lower one."""
+def _ascending(flows: NDArray[np.void], positions: NDArray[np.intp], sort: Sort) -> NDArray[np.intp]:
     local_port, remote_port = flows["local_port"][positions], flows["remote_port"][positions]
     if sort == "port":
-        return [np.maximum(local_port, remote_port), service_ports(flows)[positions]]
+        return np.lexsort([np.maximum(local_port, remote_port), service_ports(flows)[positions]])
     port = local_port if sort == "local" else remote_port
     high, low = (np.ascontiguousarray(word).byteswap() for word in address_words(flows[sort][positions]))
-    # IPv4 alone, which is most common, has nothing in the upper half.
-    return [port, low, high] if high.any() else [port, low]
+    if high.any() or (low >> _ABOVE_IPV4).any():
+        return np.lexsort([port, low, high])
+    # IPv4 alone, which is most common: address and port in one number.
+    return stable_order(low << _PORT_BITS | port.astype(np.uint64))
 
 
 def _places(ids: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.intp]:
     """Positions of the identities `wanted` in `ids`, in their order; those that are there no more are left out."""
-    if not len(wanted) or not len(ids):
-        return np.zeros(0, np.intp)
-    by_id = np.argsort(wanted)
-    place = np.minimum(np.searchsorted(wanted, ids, sorter=by_id), len(wanted) - 1)
-    found = np.flatnonzero(wanted[by_id[place]] == ids)
-    return found[np.argsort(by_id[place[found]])]
+    found = lookup(ids, wanted)
+    return found[found >= 0]
 
 
 def keep_places(
@@ -267,11 +266,11 @@ def keep_places(
     return np.concatenate([top, order[shown[order]]])
 
 
-def _in_frozen_order(ids: NDArray[np.uint64], frozen: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Indices into `ids`: those in `frozen` first, in its order."""
-    by_id = np.argsort(frozen, kind="stable")
-    if not len(frozen):
-        return np.arange(len(ids))
-    place = np.minimum(np.searchsorted(frozen, ids, sorter=by_id), len(frozen) - 1)
-    rank = np.where(frozen[by_id[place]] == ids, by_id[place], len(frozen))
-    return np.argsort(rank, kind="stable")
+def _in_frozen_order(order: NDArray[np.intp], places: NDArray[np.intp], frozen: int) -> tuple[NDArray[np.intp], int]:
+    """`order` with those that have one of the `frozen` places (-1: none) there, the others behind them; how many those
+    are."""
+    known = places >= 0
+    placed = np.full(frozen, -1, np.intp)
+    placed[places[known]] = order[known]
+    others = order[~known]
+    return np.concatenate([placed[placed >= 0], others]), len(others)

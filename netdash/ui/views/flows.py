@@ -77,6 +77,8 @@ class FlowsView(View):
         self._new_since_frozen = 0
         self._taken: _Taken | None = None
         self._arrangement = Arrangement()
+        self._arranging = False
+        """Whether a thread sorts what will be shown next."""
         self._narrowings: tuple[Narrowing, ...] = ()
         """Of the scope that was drawn last."""
         self._joinings: dict[tuple[Narrowing, ...], Joining] = {}
@@ -156,6 +158,7 @@ class FlowsView(View):
         if len(taken.table) <= _SORTED_AT_ONCE:
             self._show(work())
         else:
+            self._arranging = True
             # Exclusive: of several that are wanted while one is sorted, the last is shown.
             self._show_later(work)
 
@@ -176,12 +179,13 @@ class FlowsView(View):
         table = self.query_one(LineTable)
         return min(_MOST_SETTLED, table.scroll_offset.y + table.size.height)
 
-    @work(exclusive=True, group="arrange")
+    @work(exclusive=True, group="arrange", description="arrange")  # else all columns are written out as text
     async def _show_later(self, work: Callable[[], Arrangement]) -> None:
         self._show(await asyncio.to_thread(work))
         self.post_message(self.KeysChanged())
 
     def _show(self, arrangement: Arrangement) -> None:
+        self._arranging = False
         if self._frozen is not None:
             self._new_since_frozen += arrangement.new
             self._frozen = arrangement.ids
@@ -355,6 +359,9 @@ class FlowsView(View):
         """Keeps the order of rows as it is, or lets them move again."""
         if self._frozen is None:
             self._frozen, self._new_since_frozen = self._arrangement.ids, 0
+            if not self._arranging:
+                self._show_status(self._arrangement)  # the rows stand as they are to stand
+                return
         else:
             self._frozen = None
         self._draw()

@@ -144,7 +144,7 @@ class ProcessesView(View):
             # Exclusive: of several that are wanted while one is summed up, the last is shown.
             self._show_later(work)
 
-    @work(exclusive=True, group="rows")
+    @work(exclusive=True, group="rows", description="rows")  # else all columns are written out as text
     async def _show_later(self, work: Callable[[], list[TrafficRow]]) -> None:
         self._show(await asyncio.to_thread(work))
 

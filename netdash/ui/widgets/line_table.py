@@ -12,6 +12,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from netdash.ui.keymap import TABLE_KEYS, bindings
 from netdash.ui.text import fit
@@ -131,9 +132,7 @@ class LineTable(ScrollView, can_focus=True):
         self._model, self._sort, self._descending, self._empty_text = model, sort, descending, empty_text
         self._images = {}
         highlighted = self._find_cursor()
-        lines = len(model) + _HEADER_LINES
-        if self.virtual_size.height != lines:
-            self.virtual_size = Size(1, lines)
+        self._set_lines(len(model) + _HEADER_LINES)
         if highlighted and self._cursor_key is not None:
             self.post_message(self.Highlighted(self, self._cursor_key))
         if self._pinned:
@@ -142,6 +141,18 @@ class LineTable(ScrollView, can_focus=True):
             self.refresh()
         else:
             self._refresh_changes(before)
+
+    def _set_lines(self, lines: int) -> None:
+        """Where the scroll bar neither comes nor goes, only that is drawn: Textual would lay out the whole screen."""
+        before, room = self.virtual_size.height, self.container_size.height
+        if before == lines:
+            return
+        size = Size(1, lines)
+        if room and (before > room) == (lines > room):
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
+        else:
+            self.virtual_size = size
 
     def reveal(self, first: int, last: int) -> None:
         """Scrolls down so far that the rows from `first` to `last` are in sight, or as many of them as there is room
