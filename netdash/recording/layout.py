@@ -19,6 +19,10 @@ _TYPES: Final = frozenset({"|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8
 _MAX_COLUMNS: Final = 128
 _MAX_ELEMENTS: Final = 64
 
+SPARE: Final = "layout of run "
+"""Key in `meta`, before the run's number. A run's own row is rewritten when it ends, which may move its text to the end
+of the file, where a cut takes it first; this copy stays near the run's beginning."""
+
 
 def columns_of(dtype: np.dtype[np.void]) -> Columns:
     """The description of a table's columns."""

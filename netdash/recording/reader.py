@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_store import SnapshotGoneError, Timetable
-from netdash.recording.database import RecordingError, has_log, open_for_reading, reason, shown
+from netdash.recording.database import RecordingError, has_log, is_damage, open_for_reading, reason, shown
 from netdash.recording.frames import FrameReader, Layout
-from netdash.recording.layout import parse_layout
+from netdash.recording.layout import SPARE, parse_layout
 from netdash.recording.moment_list import MOMENT, moments_after
 from netdash.recording.planes import DamagedError
 
 _MAX_GROUP: Final = 10_000
 """Moments that may depend on one key frame; writers make 60."""
+
+_MAX_INTERVAL: Final = 1e9
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,13 @@ class RecordingStore:
                 )
                 for host, interval, started, ended, closing in rows
             ]
+
+    def interval_seconds(self) -> float | None:
+        """Of the last run; None where that is not known (any more)."""
+        with suppress(sqlite3.DatabaseError, UnicodeError, ValueError, TypeError):
+            row = self._connection.execute("SELECT interval FROM run ORDER BY id DESC LIMIT 1").fetchone()
+            return float(row[0]) if row is not None and 0 < float(row[0]) <= _MAX_INTERVAL else None
+        return None
 
     def is_ended(self) -> bool:
         """Whether the last run has come to its end: nothing more is to be expected. Raises RecordingError."""
@@ -165,11 +175,23 @@ class RecordingStore:
 
     def _layout(self, run: int) -> Layout:
         if run not in self._layouts:
+            self._layouts[run] = self._read_layout(run)
+        return self._layouts[run]
+
+    def _read_layout(self, run: int) -> Layout:
+        """From the run's row, or from the copy of it where that row is damaged."""
+        try:
             found = self._connection.execute("SELECT layout FROM run WHERE id = ?", (run,)).fetchone()
             if found is None:
                 raise DamagedError("it belongs to no run")
-            self._layouts[run] = parse_layout(str(found[0]))
-        return self._layouts[run]
+            return parse_layout(str(found[0]))
+        except (sqlite3.DatabaseError, DamagedError, UnicodeError) as error:
+            if not is_damage(error):
+                raise
+            spare = self._connection.execute("SELECT value FROM meta WHERE key = ?", (f"{SPARE}{run}",)).fetchone()
+            if spare is None:
+                raise
+            return parse_layout(str(spare[0]))
 
     def _load_moments(self) -> None:
         """Adds what came and leaves out what went."""

@@ -13,7 +13,7 @@
 -- is what the applications moved. NULL = not known, 0 = none. An interval belongs to the minute in which it ends.
 -- Sums of hours, for long times, are in the tables of hours.sql beside this file.
 
--- schema_version; netdash (version that made the file)
+-- schema_version; netdash (version that made the file); layout of run N (a copy, for files that are cut)
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL

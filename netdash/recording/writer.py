@@ -15,7 +15,7 @@ from netdash.model.headline import headline_interfaces
 from netdash.model.snapshot import Snapshot
 from netdash.recording.database import RecordingError, open_for_writing, reason, shown
 from netdash.recording.frames import FrameReader, FrameWriter, current_layout
-from netdash.recording.layout import parse_layout
+from netdash.recording.layout import SPARE, parse_layout
 from netdash.recording.minute_sums import SECONDS_A_MINUTE, MinuteSums
 from netdash.recording.plain_tables import PlainTables
 from netdash.recording.planes import DamagedError
@@ -129,7 +129,7 @@ class RecordingWriter:
                 self._file.close()
 
     def _begin_run(self, snapshot: Snapshot) -> int:
-        facts = self._facts
+        facts, layout = self._facts, json.dumps(current_layout())
         cursor = self._connection.execute(
             "INSERT INTO run (host, boot_id, time_zone, utc_offset, netdash, interval, interfaces, flows_layer, "
             "processes_layer, layout, started, summed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -143,12 +143,13 @@ class RecordingWriter:
                 facts.interfaces,
                 snapshot.mode.flows,
                 snapshot.mode.processes,
-                json.dumps(current_layout()),
+                layout,
                 snapshot.time,
                 self._next - 1,
             ),
         )
         assert cursor.lastrowid is not None
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"{SPARE}{cursor.lastrowid}", layout))
         return cursor.lastrowid
 
     def _insert(self, snapshot: Snapshot) -> None:

@@ -79,8 +79,8 @@ class RecordingSource:
 
     def options(self, options: Options) -> Options:
         """The same with the interval of the recording."""
-        runs = self.store.runs()
-        return replace(options, delay_seconds=runs[-1].interval_seconds) if runs else options
+        seconds = self.store.interval_seconds()
+        return options if seconds is None else replace(options, delay_seconds=seconds)
 
     async def set_interval(self, seconds: float) -> None:
         """Has no effect: a recording has its intervals."""

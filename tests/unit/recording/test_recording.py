@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -290,6 +290,29 @@ def test_damaged_files_are_read_as_far_as_they_can_be(damaged_copies: list[Path]
     assert readable > 1000
     assert told
     assert not [line for line in told if "\n" in line]
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_of_a_recording_that_ended_and_was_cut_most_is_left(tmp_path: Path, runs: int) -> None:
+    """What is needed to read it all does not stand at the end, which is lost first."""
+    path = tmp_path / "a"
+    for run in range(runs):
+        writer = quick_writer(str(path))
+        for number in range(300):
+            writer.append(snapshot(1000 * run + number, flows=FLOWS[number % 2 :]))
+        writer.finish([], "the kernel's counters say what was recorded, " * 60)  # so long that its row has to move
+        writer.close()
+    content = path.read_bytes()
+    for share in (0.98, 0.9, 0.8):
+        path.write_bytes(content[: round(share * len(content))])
+        with closing(RecordingStore(str(path))) as store:
+            read = 0
+            for number in store.timetable().numbers:
+                with suppress(SnapshotGoneError):
+                    store.read(number)
+                    read += 1
+            assert store.interval_seconds() == FACTS.interval_seconds
+        assert read > (share - 0.2) * runs * 300, share
 
 
 def test_killed_fifty_times_it_lacks_at_most_the_last_interval(tmp_path: Path) -> None:
