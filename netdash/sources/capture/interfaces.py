@@ -11,9 +11,7 @@ from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection
 from netdash.model.snapshot import Interface
 from netdash.sources.capture.link_layer import LOOP, NULL
-from netdash.sources.capture.records import CapturedInterface
-
-_NAME_LIMIT = 32
+from netdash.sources.capture.records import NAME_LIMIT, CapturedInterface
 
 
 def interface_rows(
@@ -47,7 +45,7 @@ def _row(index: int, interface: CapturedInterface, figures: list[int] | None) ->
     nothing: list[int | None] = [None] * 5
     rx_bytes, tx_bytes, rx_packets, tx_packets, rx_multicast = figures or nothing
     return Interface(
-        name=sanitize(interface.name, _NAME_LIMIT),
+        name=sanitize(interface.name, NAME_LIMIT),
         index=index,
         kind="loopback" if interface.link_type in (NULL, LOOP) else "capture",
         state="unknown",

@@ -6,7 +6,7 @@ count as bytes: a cooked packet of an Ethernet counts with the 14 bytes that its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,15 @@ from netdash.kernel.raw_flow import (
     PACKET_OUTGOING,
 )
 from netdash.model.protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6
-from netdash.sources.capture.records import INBOUND, MAX_INTERFACES, OUTBOUND, CapturedInterface, RecordBatch
+from netdash.model.sanitize import sanitize
+from netdash.sources.capture.records import (
+    INBOUND,
+    MAX_INTERFACES,
+    NAME_LIMIT,
+    OUTBOUND,
+    CapturedInterface,
+    RecordBatch,
+)
 
 NULL, ETHERNET, RAW, LOOP, LINUX_SLL, IPV4, IPV6, LINUX_SLL2 = 0, 1, 101, 108, 113, 228, 229, 276
 _OTHER_RAW: Final = (12, 14)
@@ -94,6 +102,8 @@ class LinkLayers:
         """Those that packets are counted on; cooked v2 packets name theirs one by one."""
         self.refused: list[CapturedInterface] = []
         self._numbers: dict[tuple[int, int], int] = {}
+        self._names: dict[str, int] = {}
+        """As they are shown; how many of that name there were."""
 
     def meet(self, index: int, interface: CapturedInterface) -> None:
         """An interface of the file; call once for each before its packets."""
@@ -155,8 +165,22 @@ class LinkLayers:
             if interface.link_type == LINUX_SLL2:
                 interface = CapturedInterface(f"if{own_ifindex}", LINUX_SLL2)
             self._numbers[key] = len(self.interfaces)
-            self.interfaces.append(interface)
+            self.interfaces.append(replace(interface, name=self._own_name(interface.name)))
         return self._numbers[key]
+
+    def _own_name(self, name: str) -> str:
+        """`name`, or what tells it from an interface of that name that another link type or file brought along."""
+        shown = sanitize(name, NAME_LIMIT)
+        if shown not in self._names:
+            self._names[shown] = 1
+            return name
+        base = sanitize(name, NAME_LIMIT - len(f"#{MAX_INTERFACES}"))
+        number = self._names[shown] + 1
+        while f"{base}#{number}" in self._names:
+            number += 1
+        self._names[shown] = number
+        self._names[f"{base}#{number}"] = 1
+        return f"{base}#{number}"
 
 
 class _Headers:

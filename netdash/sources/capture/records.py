@@ -12,6 +12,8 @@ MAX_BLOCK_BYTES: Final = 16 << 20
 """A longer record is damage: libpcap takes no packet above 256 KiB, and other blocks are no longer than that."""
 
 MAX_INTERFACES: Final = 4096
+NAME_LIMIT: Final = 32
+"""Characters of an interface's name that are shown; within them, names differ."""
 """Interfaces of one file; packets of those beyond count in the last one."""
 
 NO_COMMENT: Final = -1

@@ -60,6 +60,22 @@ def test_sections_in_both_byte_orders_share_interfaces_of_one_name(tmp_path: Pat
     assert int(last.flows["tx_packets"].sum()) == 3
 
 
+def test_interfaces_of_one_name_and_several_link_types_are_told_apart(tmp_path: Path) -> None:
+    """Their protocols are found by name."""
+    file = Pcapng()
+    file.section()
+    for name in (b"eth0", b"eth0#2", b"x" * 40):
+        file.interface((2, name))
+        file.interface((2, name), link_type=101)
+    file.packet(there(), TICKS)
+    file.packet(there()[14:], TICKS, interface=1)
+    last = read(tmp_path, file)[-1]
+    names = [interface.name for interface in last.interfaces]
+    assert names == ["eth0", "eth0#2", "eth0#2#2", "eth0#2#3", "x" * 32, "x" * 27 + "#2"]
+    assert len(set(names)) == 6
+    assert [last.protocols[name].ipv4.tx_bytes for name in names[:3]] == [100, 86, 0]
+
+
 def test_unknown_blocks_and_old_packet_blocks(tmp_path: Path) -> None:
     file = Pcapng()
     file.section()
