@@ -102,7 +102,7 @@ def _write_hours(path: Path, load: _Load, days: int) -> None:
         )
         connection.execute(
             "INSERT INTO interface_hour SELECT name, hour, 'physical', name = 'eth0', 3600.0, "
-            f"{', '.join(['abs(random()) % 10000000000'] * 10)} FROM hour, interfaces ORDER BY 1, 2"
+            f"{', '.join(['abs(random()) % 10000000000'] * 10)}, 0, 10000000000 FROM hour, interfaces ORDER BY 1, 2"
         )
         # Of so many names, another part each hour.
         for table, keys, amount, names in (
@@ -163,7 +163,7 @@ def _insert_interfaces(connection: sqlite3.Connection, limits: dict[str, int]) -
     connection.execute(
         "WITH RECURSIVE m(minute) AS (SELECT :begin UNION ALL SELECT minute + 60 FROM m WHERE minute < :end - 60) "
         "INSERT INTO interface_minute SELECT minute, name, 'physical', name = 'eth0', 60.0, "
-        f"{', '.join(['abs(random()) % 1000000000'] * 10)} FROM m, interfaces ORDER BY 1, 2",
+        f"{', '.join(['abs(random()) % 1000000000'] * 10)}, 0, 10000000000 FROM m, interfaces ORDER BY 1, 2",
         limits,
     )
 

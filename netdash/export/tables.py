@@ -77,7 +77,7 @@ INTERFACES: Final = ExportTable(
         *_columns("text", ("interface", "kind")),
         Column("headline", "truth", "headline"),
         Column("seconds", "real", "seconds"),
-        *_columns("whole", (*INTERFACE_FIGURES, *_PEAKS)),
+        *_columns("whole", (*INTERFACE_FIGURES, *_PEAKS, "speed_bps")),
     ),
     "interface_minute",
     _WITHIN_MINUTES,

@@ -87,3 +87,11 @@ def count(value: float | None) -> str:
         return NOT_KNOWN
     digits, prefix = scaled(value)
     return digits + prefix
+
+
+def link_share(rx_bytes: int | None, tx_bytes: int | None, seconds: float, speed_bps: int | None) -> float | None:
+    """Percent of the link's speed that the busier direction took, as sar does for full duplex (compute_ifutil in
+    rd_stats.c); None = not known."""
+    if rx_bytes is None or tx_bytes is None or not speed_bps or seconds <= 0:
+        return None
+    return max(rx_bytes, tx_bytes) * 8 * 100 / seconds / speed_bps

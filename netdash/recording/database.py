@@ -16,6 +16,7 @@ from urllib.parse import quote
 from netdash import __version__
 from netdash.errors import NetdashError
 from netdash.model.sanitize import sanitize
+from netdash.recording.added_columns import add_missing
 
 SCHEMA_VERSION: Final = 1
 _PATH_LIMIT: Final = 200
@@ -226,7 +227,9 @@ def _prepare(connection: sqlite3.Connection, path: str, new: bool) -> None:
                 [("schema_version", str(SCHEMA_VERSION)), ("netdash", __version__)],
             )
     else:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{_script('hours.sql')}\nCOMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE;\n{_script('hours.sql')}")
+        add_missing(connection)
+        connection.execute("COMMIT")
 
 
 def _script(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 INTERFACE_FIGURES: Final = (
     "rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped",
+    "rx_multicast",
 )  # fmt: skip
 """Counters of an interface, by their names in `Interface` and in the tables."""
 MAX_PROCESSES: Final = 100
@@ -96,6 +97,7 @@ _INTERFACE_COLUMNS: Final = {
     **{name: _added(name) for name in INTERFACE_FIGURES},
     "rx_peak": "max(rx_peak)",
     "tx_peak": "max(tx_peak)",
+    "speed_bps": _same("speed_bps"),
 }
 _PEAKS: Final = {"rx_peak": "max(rx_peak)", "tx_peak": "max(tx_peak)"}
 _NO_PEAKS: Final = {"rx_peak": "NULL", "tx_peak": "NULL"}

@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS interface_hour (
     rx_errors INTEGER, tx_errors INTEGER,
     rx_dropped INTEGER, tx_dropped INTEGER,
     rx_peak INTEGER, tx_peak INTEGER,
+    rx_multicast INTEGER,                -- packets
+    speed_bps INTEGER,                   -- of the link, bits per second; NULL where it changed
     PRIMARY KEY (interface, hour)
 ) WITHOUT ROWID;
 

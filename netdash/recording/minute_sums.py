@@ -26,6 +26,8 @@ class InterfaceSum:
     figures: dict[str, int] = field(default_factory=dict)
     rx_peak: float = 0.0
     tx_peak: float = 0.0
+    speed_bps: int | None = None
+    """Of the link, when last seen."""
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class MinuteSums:
 
     def _add_interface(self, interface: Interface, interval: float, headline: bool) -> None:
         total = self.interfaces.setdefault(interface.name, InterfaceSum(interface.kind, headline))
-        total.kind, total.headline = interface.kind, headline
+        total.kind, total.headline, total.speed_bps = interface.kind, headline, interface.speed_bps
         if interface.rx_bytes is None or interface.tx_bytes is None:
             return  # a counter that began anew: this interval is not known
         total.seconds += interval

@@ -45,7 +45,11 @@ def _insert_adding(table: str, keys: str, plain: str, sums: Iterable[str], peaks
 
 
 _INTERFACE: Final = _insert_adding(
-    "interface_minute", "minute, interface", "kind, headline", ("seconds", *INTERFACE_FIGURES), ("rx_peak", "tx_peak")
+    "interface_minute",
+    "minute, interface",
+    "kind, headline, speed_bps",
+    ("seconds", *INTERFACE_FIGURES),
+    ("rx_peak", "tx_peak"),
 )
 _PROCESS: Final = _insert_adding(
     "process_minute", "minute, process", "", _PROCESS_FIGURES, ("rx_peak", "tx_peak", "connections")
@@ -106,6 +110,7 @@ class PlainTables:
                 name,
                 total.kind,
                 int(total.headline),
+                total.speed_bps,
                 total.seconds,
                 *(total.figures.get(figure) for figure in INTERFACE_FIGURES),
                 _whole(total.rx_peak),

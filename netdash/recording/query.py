@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from netdash.model.sanitize import sanitize
+from netdash.recording.added_columns import stand_ins
 from netdash.recording.database import RecordingError, open_for_reading, reason, shown
 
 _TICK_STEPS: Final = 20_000
@@ -44,6 +45,8 @@ class TableQuery:
             # The file is open for reading alone; only this would forbid temporary tables too.
             for pragma in ("query_only = OFF", "temp_store = MEMORY", f"cache_size = -{_CACHE_KIBIBYTES}"):
                 self.execute(f"PRAGMA {pragma}")
+            for view in list(stand_ins(self.columns)):
+                self.execute(view)
             self._connection.set_progress_handler(self._ticked, _TICK_STEPS)
             self.execute("BEGIN")
         except BaseException:

@@ -96,6 +96,8 @@ CREATE TABLE interface_minute (
     rx_errors INTEGER, tx_errors INTEGER,
     rx_dropped INTEGER, tx_dropped INTEGER,
     rx_peak INTEGER, tx_peak INTEGER,    -- highest rate of an interval, bytes per second
+    rx_multicast INTEGER,                -- packets
+    speed_bps INTEGER,                   -- of the link, bits per second, when last seen
     PRIMARY KEY (minute, interface)
 ) WITHOUT ROWID;
 
@@ -155,7 +157,7 @@ CREATE VIEW interfaces AS
 SELECT datetime(minute, 'unixepoch', 'localtime') AS time, interface, kind,
     round(rx_bytes / seconds) AS rx_bytes_per_second, round(tx_bytes / seconds) AS tx_bytes_per_second,
     rx_peak, tx_peak, rx_bytes, tx_bytes, rx_packets, tx_packets,
-    rx_errors, tx_errors, rx_dropped, tx_dropped, minute
+    rx_errors, tx_errors, rx_dropped, tx_dropped, rx_multicast, speed_bps, minute
 FROM interface_minute;
 
 CREATE VIEW processes AS

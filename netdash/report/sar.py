@@ -1,6 +1,7 @@
 """A report in the lines of `sar -n DEV` (sar(1), sysstat 12.6): for eyes and scripts that are used to it.
 
-What the sums of a recording do not hold is "–": rxcmp/s, txcmp/s, rxmcst/s and %ifutil.
+rxcmp/s and txcmp/s, of packets that SLIP and PPP had compressed, are "–": netdash does not look at them. So is %ifutil
+where the link's speed is not known, or was not the same all the time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from netdash import __version__
-from netdash.model.units import NOT_KNOWN
+from netdash.model.units import NOT_KNOWN, link_share
 from netdash.recording.dimensions import INTERFACE
 from netdash.recording.query import TableQuery, Value, real, text, whole
 from netdash.report.coverage import find_coverage
@@ -21,8 +22,6 @@ from netdash.report.steps import Steps
 from netdash.sinks.text_table import table
 
 _HEADER: Final = ("IFACE", "rxpck/s", "txpck/s", "rxkB/s", "txkB/s", "rxcmp/s", "txcmp/s", "rxmcst/s", "%ifutil")
-_NOT_RECORDED: Final = 4
-"""Columns at the end that a recording's sums do not hold."""
 _LABEL_WIDTH: Final = 11
 _WIDTH: Final = 9
 _KILOBYTE: Final = 1024
@@ -91,7 +90,15 @@ def _block(begin: str, end: str, interfaces: Sequence[_Interface]) -> Iterator[s
 def _fields(interface: _Interface) -> list[str]:
     rates = [_rate(interface.sums, name, 1) for name in ("rx_packets", "tx_packets")]
     rates += [_rate(interface.sums, name, _KILOBYTE) for name in ("rx_bytes", "tx_bytes")]
-    return [interface.name, *rates, *[NOT_KNOWN] * _NOT_RECORDED]
+    rates += [NOT_KNOWN, NOT_KNOWN, _rate(interface.sums, "rx_multicast", 1)]
+    return [interface.name, *rates, _utilisation(interface.sums)]
+
+
+def _utilisation(sums: dict[str, Value]) -> str:
+    share = link_share(
+        whole(sums["rx_bytes"]), whole(sums["tx_bytes"]), real(sums["seconds"]) or 0.0, whole(sums["speed_bps"])
+    )
+    return NOT_KNOWN if share is None else f"{share:.2f}"
 
 
 def _rate(sums: dict[str, Value], name: str, unit: int) -> str:

@@ -67,7 +67,7 @@ class Steps:
     def sources(self, dimension: Dimension) -> Iterator[tuple[str, int]]:
         """Table and `kept` of each source."""
         if self._any_kept:
-            yield f"main.{dimension.table}", 1
+            yield dimension.table, 1
         if self._pieces:
             yield f"temp.{made(dimension)}", 0
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from netdash.model.snapshot import Accounting, Interface, Snapshot
-from netdash.model.units import NOT_KNOWN, Units
+from netdash.model.units import NOT_KNOWN, Units, link_share
 from netdash.sinks.text_layout import clean, per_second
 from netdash.sinks.text_table import table
 
@@ -94,8 +94,5 @@ def _kilobytes(value: int | None, interval: float) -> str:
 
 
 def _utilisation(interface: Interface, interval: float) -> str:
-    """The busier direction's share of the speed, as sar does for full duplex (compute_ifutil in rd_stats.c)."""
-    i = interface
-    if i.rx_bytes is None or i.tx_bytes is None or not i.speed_bps or interval <= 0:
-        return NOT_KNOWN
-    return f"{max(i.rx_bytes, i.tx_bytes) * 8 * 100 / interval / i.speed_bps:.2f}"
+    share = link_share(interface.rx_bytes, interface.tx_bytes, interval, interface.speed_bps)
+    return NOT_KNOWN if share is None else f"{share:.2f}"

@@ -126,7 +126,7 @@ def minutes(written: Iterable[Snapshot]) -> Minutes:
 
 
 _VOLUMES: Final = ("rx_bytes", "tx_bytes", "rx_payload", "tx_payload")
-_INTERFACE_FIGURES: Final = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")
+_INTERFACE_FIGURES: Final = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_multicast")
 
 
 def _figures(thing: Interface | Process) -> dict[str, int | None]:
@@ -157,6 +157,8 @@ def _interface(chance: random.Random, name: str, index: int, kind: str) -> Inter
         rx_packets=received // 1000,
         tx_packets=sent // 100,
         rx_errors=chance.randrange(3),
+        rx_multicast=received % 500,
+        speed_bps=None if kind == "bridge" else 10**9,
     )
 
 

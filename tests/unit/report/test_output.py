@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -152,12 +154,44 @@ def test_sar_has_its_columns_and_figures(path: Path, traffic: list[Snapshot]) ->
         assert fields[:2] == [f"00:0{minute + 1}:00", name]
         for field, (figure, unit) in enumerate(SAR_FIGURES.items(), start=2):
             assert fields[field] == f"{(sums[figure] or 0) / seconds / unit:.2f}"
-        assert fields[6:] == ["–"] * 4
+        assert fields[6:9] == ["–", "–", f"{(sums['rx_multicast'] or 0) / seconds:.2f}"]
+        busier = max(sums["rx_bytes"] or 0, sums["tx_bytes"] or 0)
+        assert fields[9] == (f"{busier * 8 / seconds / 10**9 * 100:.2f}" if name == "eth0" else "–")
     averages = [line.split() for line in lines if line.startswith("Average:")]
     assert [fields[1] for fields in averages] == ["IFACE", "docker0", "eth0"]
     every = [sums["rx_bytes"] or 0 for (_, name), sums in reference.cells["interface"].items() if name == "docker0"]
     seconds = sum(length for (_, name), length in reference.interface_seconds.items() if name == "docker0")
     assert averages[1][4] == f"{sum(every) / seconds / 1024:.2f}"
+
+
+def test_sar_tells_the_use_of_a_link_only_where_its_speed_was_always_the_same(tmp_path: Path) -> None:
+    written = list(snapshots(0.1))
+    slower = [
+        replace(each, interfaces=tuple(replace(i, speed_bps=10**8) for i in each.interfaces)) for each in written[9:]
+    ]
+    record(tmp_path / "a", [*written[:9], *slower])
+    shares = [line.split()[9] for line in sar(tmp_path / "a", Wanted()) if line.split()[1:2] == ["eth0"]]
+    assert len(shares) == 8
+    assert shares[-1] == "–"
+    assert "–" not in shares[:-1]
+
+
+@pytest.mark.parametrize("wanted", [Wanted(), Wanted(every="hour")])
+def test_sar_of_a_recording_from_before_there_were_all_columns(tmp_path: Path, wanted: Wanted) -> None:
+    path = tmp_path / "a"
+    record(path, snapshots(1.1))
+    complete = sar(path, wanted)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP VIEW interfaces")
+        for table in ("interface_minute", "interface_hour"):
+            for name in ("rx_multicast", "speed_bps"):
+                connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        connection.commit()
+    without = [[*line.split()[:8], "–", "–"] for line in complete if len(line.split()) == 10 and "IFACE" not in line]
+    assert [line.split() for line in sar(path, wanted) if len(line.split()) == 10 and "IFACE" not in line] == without
+    assert without
+    record(path, snapshots(0.5, start=MIDNIGHT + 2 * HOUR))
+    assert sar(path, Wanted(begin="02:00"))[3].split()[8:] != ["–", "–"]
 
 
 def test_sar_by_hour_and_day(path: Path) -> None:
