@@ -155,10 +155,13 @@ def _comparison(totals: list[InterfaceTotal]) -> str:
     """The kernel's counters beside what was recorded, in words."""
     kernel = sum(t.kernel_rx_bytes + t.kernel_tx_bytes for t in totals)
     missing = kernel - sum(t.recorded_rx_bytes + t.recorded_tx_bytes for t in totals)
-    words = f"the kernel's counters say {_VOLUME.volume_spaced(kernel)}, {missing:,} bytes of it are not recorded"
+    words = f"the kernel's counters say {_VOLUME.volume_spaced(kernel)}, "
+    words += f"{missing:,} bytes of it are not recorded" if missing >= 0 else f"{-missing:,} bytes more are recorded"
     counted = [t.counted_bytes for t in totals if t.counted_bytes is not None]
     if counted and kernel:
-        words += f", {kernel - sum(counted):,} bytes not in its flows"
+        # The two are read one after the other, while packets go on.
+        rest = kernel - sum(counted)
+        words += f", {rest:,} bytes not in its flows" if rest >= 0 else f", {-rest:,} bytes more in its flows"
     return words
 
 

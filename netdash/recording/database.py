@@ -85,6 +85,8 @@ def open_for_writing(path: str) -> WritableFile:
         os.close(lock)
         if isinstance(error, NetdashError):
             raise
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise RecordingError(f"cannot record to {shown(path)}: it is no recording; name another file") from error
         raise RecordingError(f"cannot record to {shown(path)}: {reason(error)}") from error
     return WritableFile(connection, lock)
 

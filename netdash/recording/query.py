@@ -39,7 +39,7 @@ class TableQuery:
         try:
             if self._connection.damage is not None:
                 raise RecordingError(
-                    f"{shown(path)} is damaged ({self._connection.damage}), its sums cannot be relied on; "
+                    f"{shown(path)}: {self._connection.damage}, so its sums cannot be relied on; "
                     f"netdash -r --json reads the intervals that are left"
                 )
             # The file is open for reading alone; only this would forbid temporary tables too.

@@ -111,3 +111,7 @@ def test_every_output_tells_the_damage(whole: Path, tmp_path: Path) -> None:
         assert run.code == 0
         assert len(run.output.splitlines()) > _INTERVALS / 3
         assert "what is left is shown" in one_line(run.errors)
+    for run in run_many([["report", str(path)], ["export", str(path)]]):
+        assert (run.code, run.output) == (1, "")
+        assert "the file is damaged" in one_line(run.errors)
+        assert "so its sums cannot be relied on" in run.errors

@@ -252,6 +252,11 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
                 use(path)
     with pytest.raises(RecordingError, match="No such file"):
         RecordingStore(str(tmp_path / "none"))
+    text = tmp_path / "text"
+    text.write_text("not to be lost\n" * 100)
+    with pytest.raises(RecordingError, match="it is no recording; name another file"):
+        RecordingWriter(str(text), FACTS)
+    assert text.read_text() == "not to be lost\n" * 100
 
 
 @pytest.fixture(scope="module")
