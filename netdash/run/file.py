@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdash.commands.privilege import become_ordinary
 from netdash.commands.program_options import Output, parse_arguments
+from netdash.errors import UsageError
 from netdash.options import Options
 from netdash.settings import load_settings, settings_path
 
@@ -24,8 +25,12 @@ def run_file(path: str, arguments: Sequence[str], options: Options, output: Outp
     opened = open_file(path)
     if opened.kind is FileKind.RECORDING:
         opened.file.close()  # before SQLite opens it: closing any descriptor drops the locks on a file
+        if options.local_nets:
+            raise UsageError("--local-net is for a capture file; a recording knows what was local: leave it out")
         return _run_recording(path, arguments, options, output)
     become_ordinary()
+    if options.follow:
+        raise UsageError("--follow is for a recording; a capture file is read as it is: leave it out")
     if output == "dashboard":
         return _play_capture(opened, arguments)
     from netdash.sinks.headless import run_output

@@ -160,3 +160,9 @@ def test_a_wrong_time(trace: str) -> None:
     done = run("--json", "-r", trace, "--from", "noon")
     assert done.returncode == 2
     assert "'noon' is no moment" in one_line(done.stderr)
+
+
+def test_nothing_is_followed(trace: str) -> None:
+    done = run("--json", "-r", trace, "--follow")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--follow is for a recording" in one_line(done.stderr)

@@ -103,6 +103,12 @@ def test_what_is_no_recording_that_can_be_read(whole: Path, tmp_path: Path) -> N
         assert name in run.errors
 
 
+def test_what_is_for_capture_files_is_refused(whole: Path) -> None:
+    (run,) = run_many([["-r", str(whole), "--json", "--local-net", "10.0.0.0/8"]])
+    assert (run.code, run.output) == (2, "")
+    assert "--local-net is for a capture file" in one_line(run.errors)
+
+
 def test_every_output_tells_the_damage(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.netdash"
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
