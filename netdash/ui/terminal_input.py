@@ -9,14 +9,19 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from textual import constants
+
 # Textual has no public name for its parser of keys, the mouse and answers of the terminal.
 from textual._xterm_parser import XTermParser
-from textual.constants import ESCAPE_DELAY
 from textual.message import Message
 
 _READ_BYTES: Final = 4096
-_TICK_SECONDS: Final = 0.1
-_LAST_TICKS: Final = int(ESCAPE_DELAY / _TICK_SECONDS) + 3
+ESCAPE_SECONDS: Final = constants.ESCAPE_DELAY if "ESCDELAY" in os.environ else 0.025
+"""An escape with nothing after it for so long was the key. Terminals write a sequence at once, so that it comes in one
+packet; Textual waits 100 ms, which is felt. Who has a link that tears sequences apart sets ESCDELAY (milliseconds), as
+for programs with ncurses."""
+constants.ESCAPE_DELAY = ESCAPE_SECONDS  # type: ignore[misc]  # the parser asks there, and has no argument for it
+_LAST_TICKS: Final = 2
 """After the last byte: by then the parser has decided whether a lone escape was the key or began a sequence."""
 
 
@@ -45,7 +50,7 @@ class TerminalInput:
         poll.register(self._fileno, select.POLLIN)
         ticks = 0
         while True:
-            ready = [descriptor for descriptor, _ in poll.poll(_TICK_SECONDS * 1000 if ticks else None)]
+            ready = [descriptor for descriptor, _ in poll.poll(ESCAPE_SECONDS * 1000 if ticks else None)]
             if self._end in ready:
                 return
             if ready:
