@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_memory import SnapshotMemory
 from netdash.model.snapshot_store import SnapshotStore, Timetable
+from netdash.ui.free_memory import give_back_free_memory
 from netdash.ui.histories import Histories
 from netdash.ui.past import GLANCE_SECONDS, GRAPHS_SECONDS, RATES_SECONDS, Errand, Moment, Past
 
 _KEPT_EVERY: Final = 8
 """The histories after every so many snapshots are kept a while, so that the first step back from now is short."""
+
+_GIVEN_BACK_EVERY: Final = 32
+_MANY_FLOWS: Final = 20_000
+"""With more rows than this the memory that an interval frees is worth giving back."""
 
 
 class Timeline:
@@ -98,6 +103,8 @@ class LiveTimeline(Timeline):
         self._past.drop_before(self.table.first)
         if begins_segment:
             self._count_anchors()
+        if number % _GIVEN_BACK_EVERY == 0 and len(self.live.flows.table) > _MANY_FLOWS:
+            give_back_free_memory()
 
     def _count_anchors(self) -> None:
         """Tells the memory what the anchors take beyond what is there anyway."""
