@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from bench import attribution, capture, counting, dashboard, interval, peers, recording, reports
+from bench import attribution, capture, churn, counting, dashboard, interval, peers, recording, reports
 from bench.report import Section, budget_lines
 from bench.setting import Setting, machine_lines, open_setting
 from netdash.errors import NetdashError
@@ -22,6 +22,7 @@ _SECTIONS: dict[str, Callable[[Setting], Section]] = {
     "attribution": attribution.measure,
     "peers": peers.measure,
     "dashboard": dashboard.measure,
+    "churn": churn.measure,
     "recording": recording.measure,
     "reports": reports.measure,
     "capture": capture.measure,

@@ -17,9 +17,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.made_up import BEGIN, INTERFACE, PROCESS
 from bench.report import Section, Table, Verdict, count, milliseconds
 from bench.setting import Setting
-from netdash.model.snapshot import Interface, InterfaceProtocols, Mode, Process, SizeBucket, Snapshot, Traffic
+from netdash.model.snapshot import InterfaceProtocols, Mode, Process, SizeBucket, Snapshot, Traffic
 from netdash.model.tables import FLOW_ROW, SOCKET_ROW, Attribution
 from netdash.recording.reader import RecordingStore
 from netdash.recording.retention import Limits
@@ -39,47 +40,7 @@ _ALLOWED_SEEK_SECONDS: Final = 0.05
 _SEEKS: Final = 200
 _MAX_FLOWS: Final = 131_072
 _FACTS: Final = RunFacts("bench", "", "UTC", 0, 1.0)
-_BEGIN: Final = 1_795_356_000.0
 _FIRST_PID: Final = 1_000
-_INTERFACE: Final = Interface(
-    name="eth0",
-    index=2,
-    kind="physical",
-    state="up",
-    speed_bps=10**10,
-    mtu=1500,
-    mac="02:00:00:00:00:01",
-    addresses=("10.0.0.1/24",),
-    master=None,
-    rx_bytes=0,
-    tx_bytes=0,
-    rx_packets=0,
-    tx_packets=0,
-    rx_errors=0,
-    tx_errors=0,
-    rx_dropped=0,
-    tx_dropped=0,
-    rx_multicast=0,
-    collisions=0,
-)
-_PROCESS: Final = Process(
-    pid=1,
-    start_ticks=0,
-    start=_BEGIN,
-    name="",
-    command="",
-    user="www",
-    unit="web.service",
-    container=None,
-    rx_bytes=0,
-    tx_bytes=0,
-    rx_packets=0,
-    tx_packets=5,
-    rx_payload=0,
-    tx_payload=77,
-    connections=20,
-    exited=False,
-)
 _NO_LIMITS: Final = Limits(max_bytes=10**12)
 
 
@@ -295,12 +256,12 @@ def _snapshot(chance: np.random.Generator, number: int, flows: NDArray[np.void],
     sizes = tuple(SizeBucket(75 * n + 1, 75 * n + 75, int(chance.integers(0, 99)), 7) for n in range(20))
     by_pid = np.bincount(flows["pid"] - _FIRST_PID, flows["rx_bytes"], _PROCESSES).astype(np.int64)
     return Snapshot(
-        time=_BEGIN + number + 0.5,
+        time=BEGIN + number + 0.5,
         monotonic_ns=number * 10**9,
         interval=1.0,
         host="bench",
         mode=Mode("ebpf", "exact"),
-        interfaces=(replace(_INTERFACE, rx_bytes=received, tx_bytes=sent, rx_packets=traffic.rx_packets),),
+        interfaces=(replace(INTERFACE, rx_bytes=received, tx_bytes=sent, rx_packets=traffic.rx_packets),),
         processes=tuple(_process(number, int(received)) for number, received in enumerate(by_pid)),
         flows=flows,
         sockets=sockets,
@@ -312,7 +273,7 @@ def _snapshot(chance: np.random.Generator, number: int, flows: NDArray[np.void],
 
 def _process(number: int, received: int) -> Process:
     return replace(
-        _PROCESS,
+        PROCESS,
         pid=_FIRST_PID + number,
         start_ticks=number,
         name=f"worker-{number}",
