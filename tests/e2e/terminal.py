@@ -114,6 +114,12 @@ class Terminal:
                 assert condition(), f"the program ended before there was {what}; the screen:\n{self.text}"
         return self.text
 
+    def wait_for_quiet(self, seconds: float) -> None:
+        """Reads until nothing has come for so long: what a key changes need not be drawn in one go."""
+        deadline = time.monotonic() + self._patience_seconds
+        while self._read(seconds):
+            assert time.monotonic() < deadline, f"the screen never rests; the screen:\n{self.text}"
+
     def wait_for_end(self) -> int:
         """Reads until the program has ended; returns its exit code (negative: the signal)."""
         deadline = time.monotonic() + self._patience_seconds
