@@ -23,6 +23,9 @@ pytestmark = pytest.mark.root
 
 _STALLED_BYTES = 4000
 """Beyond that the pseudo-terminal takes no more for long."""
+_READ_INTERVALS = 10
+_STALLED_INTERVALS = 80
+"""Far more than a stalled terminal and what may wait for it hold."""
 
 
 def gap_seconds(table: Timetable) -> float:
@@ -56,20 +59,30 @@ def quit_with_q(terminal: Terminal) -> None:
     assert "recorded" in terminal.text
 
 
-def test_a_stalled_terminal_leaves_no_gap(lab: Lab, folder: Path) -> None:
+def test_a_stalled_terminal_blocks_neither_keys_nor_counting(lab: Lab, folder: Path) -> None:
+    """A key does what it is for while nobody reads; then the screen is of now at once, and the recording has no gap."""
     path = folder / "a.netdash"
     with (
         steady_traffic(lab),
         dashboard(lab, "-d", "0.1", "--view", "interfaces", f"--log={path}", columns=200, rows=50) as terminal,
     ):
         terminal.wait_for("REC", lab.a.interface, "Mb")
+        start = len(terminal.output)
+        terminal.wait_until(more(path, _READ_INTERVALS), "some intervals on the screen")
+        bytes_per_interval = (len(terminal.output) - start) / _READ_INTERVALS
         # Nobody reads any more.
         wait_until(lambda: terminal.unread_bytes > _STALLED_BYTES)
-        wait_until(more(path, 15))
-        terminal.wait_until(lambda: terminal.unread_bytes == 0, "screen that was caught up with")
-        wait_until(more(path, 3))
-        quit_with_q(terminal)
+        wait_until(more(path, _STALLED_INTERVALS))
+        terminal.press("2l")
+        wait_until(lambda: list(folder.iterdir()) == [path])  # the recording has ended: nothing lies beside it
+        before = len(terminal.output)
+        terminal.wait_for("10.77.0.2:5201", "recorded")
+        assert len(terminal.output) - before < bytes_per_interval * _STALLED_INTERVALS * 3 / 4
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+        assert terminal.is_restored()
     table = recorded(path)
+    assert len(table) >= _READ_INTERVALS + _STALLED_INTERVALS
     assert gap_seconds(table) < 1e-6
     assert float(table.intervals.max()) < 1.0
     assert is_one_whole_file(path)
