@@ -74,7 +74,7 @@ class WatchPackets(msgspec.Struct, frozen=True, tag=True):
     """Deliver these packets from now on, instead of those asked for before; None: no packets any more."""
 
     number: int
-    """Comes back in each delivery."""
+    """Comes back in each delivery. The same as before: what was seen until now is still delivered."""
     watch: PacketWatch | None
 
 

@@ -50,7 +50,7 @@ class PacketWatcher:
         self._delivered = 0.0
 
     def ask(self, number: int, watch: PacketWatch | None) -> None:
-        """Another watch, or none, instead of the present one."""
+        """Another watch, or none, instead of the present one; with its number, the present one changed."""
         self._asked = number, watch
         self._changed.set()
 
@@ -78,7 +78,7 @@ class PacketWatcher:
                 await self._fetch()
 
     async def _apply(self) -> None:
-        is_new = self._asked is not self._current
+        is_asked, is_new = self._asked is not self._current, self._asked[0] != self._current[0]
         number, watch = self._current = self._asked
         if is_new:
             await self._tell(None)
@@ -93,7 +93,9 @@ class PacketWatcher:
                 refused = str(error)
             except OSError as error:
                 refused = f"packets cannot be watched: {error.strerror}"
-        if is_new or refused is not None:
+        if refused is not None:
+            await self._tell(None)
+        if is_asked or refused is not None:
             self._deliver(PacketDelivery(number, note=self._note, refused=refused))
 
     async def _tell(self, wanted: WatchFilter | None) -> None:

@@ -82,6 +82,10 @@ class LiveSource:
         self._delivery = None
         await self._send(WatchPackets(self._watch_number, watch))
 
+    async def change_watch(self, watch: PacketWatch) -> None:
+        """As PacketSource."""
+        await self._send(WatchPackets(self._watch_number, watch))
+
     async def _read(self) -> AsyncIterator[Snapshot]:
         # Here, not above: NumPy loads while the dashboard paints its first screen.
         from netdash.model.codec import DecodeError, decode_snapshot

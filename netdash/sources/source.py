@@ -76,3 +76,7 @@ class PacketSource(Protocol):
     async def watch_packets(self, watch: PacketWatch | None) -> None:
         """Asks for the packets of this watch instead of another; None for none. Deliveries of the watch before do not
         come any more after this call."""
+
+    async def change_watch(self, watch: PacketWatch) -> None:
+        """The present watch is of other packets from now on: no delivery and no packet of both is lost by that. What
+        is delivered then may be refused, and is not again after the next change."""

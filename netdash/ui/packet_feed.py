@@ -32,6 +32,9 @@ class PacketFeed(Protocol):
         The first delivery comes at once. For one reader. `moment_ns`: what is looked at, nanoseconds since the epoch:
         of too many packets those from there on."""
 
+    async def change(self, watch: PacketWatch) -> None:
+        """The deliveries under way are of other packets from now on; where packets pass, without a gap."""
+
     def holds(self, moment_ns: int) -> bool:
         """Whether those that were delivered are all of that moment; else they have to be asked for anew."""
 
@@ -52,6 +55,10 @@ class LiveFeed:
         await self._source.watch_packets(watch)
         async for delivery in self._source.packets():
             yield delivery
+
+    async def change(self, watch: PacketWatch) -> None:
+        """Tells the collector, which keeps what it has."""
+        await self._source.change_watch(watch)
 
     def holds(self, moment_ns: int) -> bool:
         """There are no other moments than now."""
@@ -102,6 +109,9 @@ class FileFeed:
             return f"the file has no packet of it{since}"
         return f"the file has more than these{since}" if found.more or since else ""
 
+    async def change(self, watch: PacketWatch) -> None:
+        """Nothing passes: what was found was all."""
+
     def holds(self, moment_ns: int) -> bool:
         """Whether the moment is not before the first or behind the last of them."""
         return (self._from_ns is None or moment_ns >= self._from_ns) and (
@@ -123,6 +133,9 @@ class NoFeed:
     async def deliveries(self, watch: PacketWatch, moment_ns: int) -> AsyncIterator[PacketDelivery]:
         """One that refuses."""
         yield PacketDelivery(0, refused=self._reason)
+
+    async def change(self, watch: PacketWatch) -> None:
+        """Nothing to change."""
 
     def holds(self, moment_ns: int) -> bool:
         """There is nothing to ask for."""

@@ -1,7 +1,7 @@
 """A program for tests: starts a collector, asks for the packets that a line on stdin describes, prints each delivery.
 
 `python -m tests.integration.packet_reader NAMESPACE`; a line is an encoded PacketWatch (JSON, addresses in base64) or
-`null`. Ends with stdin.
+`null`; with a `+` before it, the present watch is changed to it. Ends with stdin.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ async def _main(source: LiveSource) -> None:
 
     reading = [asyncio.create_task(snapshots()), asyncio.create_task(deliveries())]
     async for line in lines:
-        await source.watch_packets(msgspec.json.decode(line, type=PacketWatch | None))
+        if line.startswith(b"+"):
+            await source.change_watch(msgspec.json.decode(line[1:], type=PacketWatch))
+        else:
+            await source.watch_packets(msgspec.json.decode(line, type=PacketWatch | None))
     await source.stop()
     await asyncio.gather(*reading)
     await source.close()

@@ -173,6 +173,11 @@ class Reader:
         self._in.flush()
         return self.delivery()
 
+    def change(self, watch: PacketWatch) -> None:
+        """Goes on with the present watch for other packets."""
+        self._in.write(b"+" + msgspec.json.encode(watch) + b"\n")
+        self._in.flush()
+
     def delivery(self) -> PacketDelivery:
         while (line := self._out.readline()).startswith(b"snapshot"):
             pass
@@ -220,6 +225,23 @@ def test_from_the_collector_to_the_source(lab: Lab, refused: str) -> None:
             reader.watch(PacketWatch(snap_bytes=0)).refused
             == "a packet watch with impossible addresses, ports or lengths"
         )
+
+
+@pytest.mark.parametrize("refused", ["exact", "ebpf,exact"])
+def test_a_watch_that_changes_loses_nothing_of_what_stays(lab: Lab, refused: str) -> None:
+    client, server = udp_pair(lab.a, lab.b)
+    with reading(lab.b.namespace, refused) as reader, client, server:
+        flow = udp_flow(server, client)
+        assert reader.watch(PacketWatch(flows=(flow,))) == PacketDelivery(1)
+        for number in range(100):
+            client.send(b"%d" % number)
+            if number % 5 == 0:
+                reader.change(PacketWatch(flows=(flow,), ports=(WatchedPort(17, 9000 + number),)))
+        found = [packet.data[_UDP_HEADERS : packet.length] for packet in reader.packets(100)]
+        assert found == [b"%d" % number for number in range(100)]
+        reader.change(PacketWatch(snap_bytes=0))
+        while (delivery := reader.delivery()).refused is None:
+            assert (delivery.number, delivery.skipped) == (1, 0)
 
 
 def test_a_process_is_followed_to_its_new_connections(lab: Lab) -> None:

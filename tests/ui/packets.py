@@ -54,6 +54,10 @@ class FakePacketSource(FakeSource):
         if watch is not None:
             self._deliveries.put_nowait(PacketDelivery(len(self.watches), refused=self.refused))
 
+    async def change_watch(self, watch: PacketWatch) -> None:
+        """Notes the wish."""
+        self.watches.append(watch)
+
     async def packets(self) -> AsyncIterator[PacketDelivery]:
         """Deliveries of the present watch, then of the next."""
         while True:

@@ -74,6 +74,8 @@ async def test_the_filters_flows_are_watched_and_followed() -> None:
         assert source.watch is not None
         assert [each.local_port for each in source.watch.flows] == [53000, 53001]
         assert "1 shown" in packet_line(app, "counts"), "what came before stays"
+        source.deliver(packet(2))
+        await settle(pilot, lambda: "2 shown" in packet_line(app, "counts"))
 
 
 async def test_leaving_ends_the_watch() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
@@ -74,8 +74,9 @@ class PacketDetail(Container):
         if packet is self._packet:
             return
         self._packet, self._interfaces, self._process = packet, interfaces, process
-        self.run_worker(self._decode(packet), exclusive=True, group="packet-detail")
+        self._decode(packet)
 
+    @work(exclusive=True, group="packet-detail")
     async def _decode(self, packet: WatchedPacket) -> None:
         """Runs beside the screen and touches no widget. Without the decoder the list says why."""
         try:

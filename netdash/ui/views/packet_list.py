@@ -7,7 +7,7 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from textual import on
+from textual import on, work
 from textual.message import Message
 
 from netdash.model.held_packets import HeldPackets, PacketSpan
@@ -160,8 +160,9 @@ class PacketList(LineTable):
             self.draw()
             return
         self._decoding = True
-        self.run_worker(self._decode_numbers(span, missing))
+        self._decode_numbers(span, missing)
 
+    @work
     async def _decode_numbers(self, span: PacketSpan, numbers: Sequence[int]) -> None:
         """Runs beside the screen and touches no widget."""
         try:

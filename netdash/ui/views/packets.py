@@ -7,14 +7,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.message import Message
 
 from netdash.model.held_packets import MAX_HELD_PACKETS, HeldPackets
 from netdash.model.packet_comment import ProcessNote
 from netdash.model.packet_ends import packet_ends
-from netdash.model.packets import MAX_PACKETS_A_SECOND, PacketDelivery, WatchedPacket
+from netdash.model.packets import MAX_PACKETS_A_SECOND, PacketDelivery, PacketWatch, WatchedPacket
 from netdash.packets.decode import Decoder
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState
@@ -54,9 +54,9 @@ class PacketsView(View):
     class Delivered(Message):
         """Packets came, or why there are none."""
 
-        def __init__(self, choice: PacketChoice, delivery: PacketDelivery) -> None:
+        def __init__(self, reading: object, delivery: PacketDelivery) -> None:
             super().__init__()
-            self.choice = choice
+            self.reading = reading
             self.delivery = delivery
 
     class Chosen(Message):
@@ -69,6 +69,8 @@ class PacketsView(View):
     def __init__(self, state: DashboardState) -> None:
         super().__init__(state)
         self._choice: PacketChoice | None = None
+        self._reading: object = None
+        """Stands for the deliveries that are wanted."""
         self._held = HeldPackets()
         self._skipped = 0
         self._owner: ProcessNote | None = None
@@ -110,10 +112,11 @@ class PacketsView(View):
     def receive(self, state: DashboardState) -> None:
         """Another scope or filter, or other flows that match it: other packets are watched."""
         if (state.row_filter is not None or state.scope.narrowings) and state.scope.connection is None:
-            self.run_worker(self._choose_later(), exclusive=True, group="packet-choice")
+            self._choose_later()
         else:
             self._take_choice(packet_choice(state))
 
+    @work(exclusive=True, group="packet-choice")
     async def _choose_later(self) -> None:
         self.post_message(self.Chosen(await asyncio.to_thread(packet_choice, self.state)))
 
@@ -127,8 +130,8 @@ class PacketsView(View):
     def leave(self) -> None:
         """Ends the watch and lets the packets go."""
         self.workers.cancel_group(self, "packet-choice")
-        self.run_worker(self.state.packet_feed.end(), exclusive=True, group="packet-watch")
-        self._choice = None
+        self._end_reading()
+        self._choice = self._reading = None
         self._close()
         self._clear()
         self._show_lines()
@@ -136,14 +139,18 @@ class PacketsView(View):
     def _take_choice(self, choice: PacketChoice) -> None:
         before, feed = self._choice, self.state.packet_feed
         is_other = before is None or before.words != choice.words
-        has_other_flows = before is not None and before.watch != choice.watch and feed.live
         is_elsewhere = not feed.holds(self._moment_ns())
-        if is_other or has_other_flows or is_elsewhere:
-            self._choice = choice  # deliveries come for this one
-            if is_other or is_elsewhere:
-                self._decoder.load()
-                self._clear()
-            self.run_worker(self._watch(choice, self._moment_ns()), exclusive=True, group="packet-watch")
+        if is_other or is_elsewhere:
+            self._choice = choice
+            self._decoder.load()
+            self._clear()
+            self._read_packets(choice)
+        elif before is not None and before.watch != choice.watch and feed.live:
+            self._choice = choice
+            if before.watch is None or choice.watch is None:
+                self._read_packets(choice)
+            else:
+                self._change_watch(choice.watch)
         self._owner = choice.owner or self._owner
         self._point_at_moment()
         self._show_lines()
@@ -165,21 +172,35 @@ class PacketsView(View):
             growing=self.state.packet_feed.live,
         )
 
-    async def _watch(self, choice: PacketChoice, moment_ns: int) -> None:
+    def _read_packets(self, choice: PacketChoice) -> None:
+        """From now on deliveries of this choice are wanted."""
+        self._reading = object()
+        self._watch(self._reading, choice, self._moment_ns())
+
+    @work(group="packet-change")
+    async def _change_watch(self, watch: PacketWatch) -> None:
+        await self.state.packet_feed.change(watch)
+
+    @work(exclusive=True, group="packet-watch")
+    async def _end_reading(self) -> None:
+        await self.state.packet_feed.end()
+
+    @work(exclusive=True, group="packet-watch")
+    async def _watch(self, reading: object, choice: PacketChoice, moment_ns: int) -> None:
         """Runs beside the screen and touches no widget."""
         if choice.watch is None:
             await self.state.packet_feed.end()
-            self.post_message(self.Delivered(choice, PacketDelivery(0, note=choice.reason)))
+            self.post_message(self.Delivered(reading, PacketDelivery(0, note=choice.reason)))
             return
         async for delivery in self.state.packet_feed.deliveries(choice.watch, moment_ns):
-            self.post_message(self.Delivered(choice, delivery))
+            self.post_message(self.Delivered(reading, delivery))
 
     @on(Delivered)
     def _on_delivered(self, message: Delivered) -> None:
-        if message.choice is not self._choice:
+        if message.reading is not self._reading or self._choice is None:
             return
         delivery = message.delivery
-        self._said = delivery.refused or delivery.note or message.choice.note
+        self._said = delivery.refused or delivery.note or self._choice.note
         self._skipped += delivery.skipped
         packets = self._wanted(delivery.packets)
         if not self.state.packet_feed.live:
