@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import BinaryIO, Final, Literal
 
 from netdash.export.formats import CsvWriter, JsonLinesWriter, Writer
@@ -36,16 +37,14 @@ def export(
     """
     rows, written = RowReader(query, table, *limits), 0
     total = max(1, rows.count())
-    with export_target(path, query.path) as stream:
+    with export_target(path, query.path) as stream, ExitStack() as unfinished:
         writer = _WRITERS[form](stream, table.columns)
-        try:
-            for batch in rows.batches():
-                progress(written / total)
-                writer.write(batch)
-                written += len(batch[0])
-            progress(1.0)
-            writer.finish()
-        except BaseException:
-            writer.abandon()
-            raise
+        unfinished.callback(writer.abandon)
+        for batch in rows.batches():
+            progress(written / total)
+            writer.write(batch)
+            written += len(batch[0])
+        progress(1.0)
+        writer.finish()
+        unfinished.pop_all()
     return written

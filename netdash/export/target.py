@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO, Final
 
 from netdash.errors import NetdashError
@@ -44,7 +44,8 @@ def export_target(path: str | None, recording: str) -> Iterator[BinaryIO]:
         part = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.getpid()}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(part, flags, _MODE)
-        try:
+        with ExitStack() as unfinished:
+            unfinished.callback(_remove, part)
             with os.fdopen(descriptor, "wb") as file:
                 if mode is not None:
                     os.fchmod(file.fileno(), stat.S_IMODE(mode))
@@ -52,10 +53,12 @@ def export_target(path: str | None, recording: str) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, place)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
+            unfinished.pop_all()
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def _mode(path: str) -> int | None:

@@ -10,6 +10,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -48,16 +49,16 @@ def write_pcapng(
     except OSError as error:
         raise NetdashError(f"{path}: cannot be written: {error.strerror}; choose another directory") from error
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            count = _write(file, packets, interface_names, process_of)
-            file.flush()
-            os.fsync(file.fileno())
-        _name(temporary, path, replace=replace)
-    except BaseException as error:
-        os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise NetdashError(f"{path}: not written: {error.strerror}; free some space or choose another") from error
-        raise
+        with ExitStack() as unfinished:
+            unfinished.callback(os.unlink, temporary)
+            with os.fdopen(descriptor, "wb") as file:
+                count = _write(file, packets, interface_names, process_of)
+                file.flush()
+                os.fsync(file.fileno())
+            _name(temporary, path, replace=replace)
+            unfinished.pop_all()
+    except OSError as error:
+        raise NetdashError(f"{path}: not written: {error.strerror}; free some space or choose another") from error
     return count
 
 

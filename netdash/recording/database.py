@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import stat
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -116,17 +116,15 @@ def open_for_reading(path: str) -> ReadingConnection:
 
 
 def _open_checked(path: str, damage: str | None) -> ReadingConnection:
-    connection = _connect_read_only(path)
-    try:
+    with ExitStack() as unchecked:
+        connection = unchecked.enter_context(closing(_connect_read_only(path)))
         if damage is None:
             check_version(connection, path)
         else:
             connection.damage = damage
             _accept_damage(connection)
             _check_version_of_damaged(connection, path, damage)
-    except BaseException:
-        connection.close()
-        raise
+        unchecked.pop_all()
     return connection
 
 

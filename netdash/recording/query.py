@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self
 
@@ -36,7 +37,8 @@ class TableQuery:
         self._tick = tick
         self._stopped = False
         self._connection = open_for_reading(path)
-        try:
+        with ExitStack() as unready:
+            unready.callback(self._connection.close)
             if self._connection.damage is not None:
                 raise RecordingError(
                     f"{shown(path)}: {self._connection.damage}, so its sums cannot be relied on; "
@@ -49,9 +51,7 @@ class TableQuery:
                 self.execute(view)
             self._connection.set_progress_handler(self._ticked, _TICK_STEPS)
             self.execute("BEGIN")
-        except BaseException:
-            self._connection.close()
-            raise
+            unready.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ import gzip
 import os
 import stat
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
 from io import BufferedReader, FileIO
@@ -62,12 +63,11 @@ def open_file(path: str) -> OpenedFile:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise NetdashError(f"cannot read {shown}: {reason}; name a readable capture file or recording") from error
-    try:
+    with ExitStack() as unknown:
+        unknown.enter_context(file)
         kind, compressed = _recognise(shown, file)
         file.seek(0)
-    except BaseException:
-        file.close()
-        raise
+        unknown.pop_all()
     return OpenedFile(path, kind, file, compressed)
 
 
