@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ from netdash.commands.program_options import parse_arguments
 from netdash.commands.standard_streams import open_closed_streams
 from netdash.errors import NetdashError, keep_traceback
 from netdash.model.sanitize import sanitize
+from netdash.ui.terminal import can_show_dashboard
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def _run(arguments: Sequence[str]) -> int:
 
             return report.run(arguments[1:])
     options, output = parse_arguments(arguments)
-    if output == "dashboard" and _terminal_cannot_show_dashboard():
+    if output == "dashboard" and not can_show_dashboard():
         output = "none" if options.works_without_output else "text"
     if options.read_file is not None:
         from netdash.run.file import run_file
@@ -51,8 +51,3 @@ def _run(arguments: Sequence[str]) -> int:
     from netdash.run.live import run_live
 
     return run_live(arguments, options, output)
-
-
-def _terminal_cannot_show_dashboard() -> bool:
-    terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    return not terminal or os.environ.get("TERM", "dumb") == "dumb"

@@ -34,6 +34,7 @@ class ExactLayer:
     splices: SpliceTable = field(default_factory=SpliceTable)
     recent: RecentMoves = field(default_factory=RecentMoves)
     overflow_bytes: int = 0
+    missed_calls: int = 0
 
     @classmethod
     def open(cls, net_namespace: int, notes: list[str]) -> ExactLayer:
@@ -97,11 +98,14 @@ class ExactLayer:
         return (self.commands.command(pid, start_ticks) or "") if self.commands is not None else ""
 
     def note(self) -> str | None:
-        """What could not be told to a process because the kernel's table was full, since the last call."""
+        """What could not be told to a process since the last call: the kernel's table was full, or missed calls."""
         overflow = self.traffic.overflow()
         lost_bytes = overflow.rx_payload_bytes + overflow.tx_payload_bytes
         new, self.overflow_bytes = lost_bytes - self.overflow_bytes, lost_bytes
-        return f"{new} bytes of payload have no process: the table of sockets is full" if new > 0 else None
+        missed, self.missed_calls = overflow.missed_calls - self.missed_calls, overflow.missed_calls
+        if new > 0:
+            return f"{new} bytes of payload have no process: the table of sockets is full"
+        return f"{missed} sends and receives were not seen by the kernel's programs" if missed > 0 else None
 
     def close(self) -> None:
         """Detaches everything; nothing stays in the kernel."""

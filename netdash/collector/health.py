@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.kernel.capture_filter import CaptureFilter
+from netdash.kernel.sock_diag import SocketReader
+from netdash.model.protocols import UDP
 from netdash.model.sanitize import sanitize
 from netdash.model.snapshot import Health
 from netdash.model.tables import FLOW_OVERFLOW
@@ -46,6 +48,16 @@ class HealthTable:
         if overflow:
             notes.append("the flow table is full: some flows share one row (see --max-flows)")
         return Health(lost_packets, overflow, tuple(notes))
+
+
+def unlisted_sockets(sockets: SocketReader) -> list[str]:
+    """What the last listing of the sockets leaves out."""
+    notes = []
+    if sockets.truncated:
+        notes.append(f"there are more than {sockets.max_sockets} sockets: the others are not listed")
+    if UDP in sockets.missing_protocols:
+        notes.append("UDP sockets are not listed: this kernel has no udp_diag; load it with 'modprobe udp_diag'")
+    return notes
 
 
 def _filtered(capture: CaptureFilter) -> str:

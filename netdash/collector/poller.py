@@ -18,7 +18,7 @@ from netdash.collector.accounting import AccountingTable
 from netdash.collector.addresses import interfaces_of_addresses, local_addresses
 from netdash.collector.counters import counter_differences, gauges_of
 from netdash.collector.flows import CountedFlows, join_directions
-from netdash.collector.health import HealthTable
+from netdash.collector.health import HealthTable, unlisted_sockets
 from netdash.collector.interfaces import InterfaceTable
 from netdash.collector.layers import Layers, open_layers
 from netdash.collector.moves import Moves
@@ -240,7 +240,8 @@ class Collector:
         if traffic is not None and (note := traffic.note()) is not None:
             table.note(note)
         lost_packets = raw.lost_packets if raw is not None else 0
-        return table.health(lost_packets, flows, self.layers.notes, self.capture)
+        lasting = (*self.layers.notes, *unlisted_sockets(self.sockets))
+        return table.health(lost_packets, flows, lasting, self.capture)
 
     def _watch_events(self) -> None:
         if self.events is not None:

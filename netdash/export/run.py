@@ -14,7 +14,6 @@ from netdash.export.target import export_target
 from netdash.recording.query import TableQuery
 
 Format = Literal["csv", "jsonl", "parquet"]
-FORMATS: Final[tuple[Format, ...]] = ("csv", "jsonl", "parquet")
 
 _WRITERS: Final[dict[Format, Callable[[BinaryIO, tuple[Column, ...]], Writer]]] = {
     "csv": CsvWriter,

@@ -61,7 +61,7 @@ class SocketReader:
     def __init__(self, *, include_time_wait: bool = False, max_sockets: int = MAX_SOCKETS) -> None:
         self.truncated = False
         self._states = _ALL_STATES if include_time_wait else _ALL_STATES & ~_TIME_WAIT_BIT
-        self._max_sockets = max_sockets
+        self.max_sockets = max_sockets
         self._socket: socket.socket | None = None
         self._buffer = bytearray(_BUFFER_BYTES)
         self._sequence = 0
@@ -95,7 +95,7 @@ class SocketReader:
         """
         self.truncated = False
         parts: list[NDArray[np.void]] = []
-        room = self._max_sockets
+        room = self.max_sockets
         for protocol in (TCP, UDP, UDPLITE, SCTP, RAW):
             for family in (socket.AF_INET, socket.AF_INET6):
                 if (family, protocol) in self._missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -24,7 +24,3 @@ class InterfaceSelection:
         return tuple(
             p for p in self.patterns if not p.startswith("!") and not any(fnmatchcase(name, p) for name in names)
         )
-
-    def selected(self, names: Iterable[str]) -> list[str]:
-        """Those of `names` that are meant, in their order."""
-        return [name for name in names if self.matches(name)]

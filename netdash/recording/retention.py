@@ -13,8 +13,6 @@ DEFAULT_MAX_AGE_SECONDS: Final = 30 * 86_400.0
 MINUTES_MAX_AGE_SECONDS: Final = 400 * 86_400.0
 """Sums of minutes are small and what reports over a year are made of: they stay longer than frames and flows."""
 
-MIN_BYTES: Final = 1 << 20
-
 _STEPS: Final = 8
 """Groups of frames that may go for one that comes."""
 _FLOWS_AT_ONCE: Final = 5_000

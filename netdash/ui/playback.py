@@ -85,11 +85,6 @@ class Player:
         """How long before the newest that is."""
         return max(0.0, self.table.time(self.table.last) - self.moment)
 
-    @property
-    def reach_seconds(self) -> float:
-        """How far back one can go from the newest."""
-        return max(0.0, self.table.time(self.table.last) - self.table.time(self.table.first))
-
     def gap_seconds(self) -> float:
         """How long nothing was counted right before the interval that is shown: the recorder was stopped, the machine
         slept, or the clock was set. 0.0 = no gap; negative: the clock was set back by so much."""

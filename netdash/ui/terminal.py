@@ -7,18 +7,12 @@ import select
 import sys
 
 
-def can_run_dashboard() -> str | None:
-    """Why the dashboard cannot be shown here; None when it can.
+def can_show_dashboard() -> bool:
+    """Whether the standard streams are a terminal, and one that can place text.
 
     Textual reads from stdin and draws on stderr; stdout counts too, because a user who sends it elsewhere wants text.
     """
-    for number, name in ((0, "standard input"), (1, "standard output"), (2, "standard error")):
-        if not os.isatty(number):
-            return f"{name} is not a terminal"
-    term = os.environ.get("TERM", "")
-    if term in ("", "dumb", "unknown"):
-        return f"the terminal cannot place text (TERM={term})"
-    return None
+    return all(map(os.isatty, (0, 1, 2))) and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def needs_ascii() -> bool:

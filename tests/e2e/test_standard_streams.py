@@ -30,9 +30,9 @@ def shell(arguments: str, redirections: str) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize("redirection", ["<&-", "2>&-", "</dev/null", "2>/dev/null", "<&- 2>&-"])
 def test_a_terminal_without_all_streams_gets_text(redirection: str) -> None:
     """The dashboard would need stdin for its keys and stderr to draw on."""
-    command = ["sh", "-c", f"exec {program()} -d 0.2 {redirection}"]
+    command = ["sh", "-c", f"exec {program()} -d 0.2 --view interfaces {redirection}"]
     with Terminal(command, columns=120, rows=40) as terminal:
-        terminal.wait_for("IFACE", "Processes", "Flows")
+        terminal.wait_for("IFACE", "lo")
         terminal.press("\x03")
         assert terminal.wait_for_end() == 0
         assert b"\x1b[?1049h" not in terminal.output

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from netdash.collector.health import unlisted_sockets
 from netdash.errors import NetdashError
 from netdash.kernel import sock_diag
 from netdash.kernel.process_files import SocketOwners
@@ -276,6 +277,7 @@ def test_dump_is_bounded_and_says_so(lab: Lab, stack: ExitStack) -> None:
         with reader_in(lab.a.namespace, max_sockets=limit) as reader:
             assert len(reader.dump()) == limit
             assert reader.truncated is truncated
+            assert (f"more than {limit} sockets" in " ".join(unlisted_sockets(reader))) is truncated
             assert len(reader.dump()) == limit
 
 

@@ -299,10 +299,6 @@ def _interface_says(matcher: Matcher, interface: Interface) -> bool:
     return any(text is not None and matcher.search(text) for text in texts)
 
 
-def _is_uid(matcher: Matcher) -> bool:
-    return isinstance(matcher, Match) and matcher.text.isascii() and matcher.text.isdigit() and len(matcher.text) <= 10
-
-
 def _number_of(matcher: Matcher) -> int | None:
     if isinstance(matcher, Match) and matcher.text.isascii() and matcher.text.isdigit():
         return int(matcher.text[:10])

@@ -35,7 +35,6 @@ from netdash.sources.capture.records import (
 NULL, ETHERNET, RAW, LOOP, LINUX_SLL, IPV4, IPV6, LINUX_SLL2 = 0, 1, 101, 108, 113, 228, 229, 276
 _OTHER_RAW: Final = (12, 14)
 """DLT_RAW of BSDs, as old files have it."""
-IEEE802_11: Final = frozenset({105, 119, 127, 163})
 
 ETHERNET_BYTES: Final = 14
 _SMALLEST_ETHERTYPE: Final = 0x0600
