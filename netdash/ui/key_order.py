@@ -38,6 +38,8 @@ class OrderedKeysApp(FrameApp):
 
     async def _let_pass(self, where: Widget) -> None:
         """Waits until what an action has told the widgets from here up to the screen has come there."""
+        if where.screen not in self.screen_stack:
+            return  # its screen was closed: nobody is left to be told anything
         passed = asyncio.Event()
         way = [node for node in where.ancestors_with_self if node is not self] * _ROUNDS
 

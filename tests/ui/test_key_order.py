@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from textual import events
 from textual.widgets import Input
 
+from netdash.ui import key_order
 from netdash.ui.app import Dashboard
+from netdash.ui.help import HelpScreen
 from netdash.ui.moment_prompt import MomentPrompt
 from netdash.ui.state import ProcessScope
 from netdash.ui.widgets.filter_prompt import FilterPrompt
@@ -13,7 +16,7 @@ from tests.ui.apps import dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot
 from tests.ui.flows import status
 
-_NAMES = {"/": "slash", " ": "space", "\r": "enter"}
+_NAMES = {"/": "slash", "?": "question_mark", " ": "space", "\r": "enter"}
 
 
 def type_at_once(app: Dashboard, text: str) -> None:
@@ -72,3 +75,15 @@ async def test_what_is_typed_with_the_key_that_asks_for_a_time_is_the_time() -> 
         type_at_once(app, " g14:00")
         await settle(pilot, lambda: isinstance(app.screen, MomentPrompt))
         await settle(pilot, lambda: app.screen.query_one(Input).value == "14:00")
+
+
+async def test_a_key_behind_the_one_that_closes_the_help_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_order, "_LONGEST_WAIT_SECONDS", 1e6)
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await take(app, pilot, snapshot(1))
+        type_at_once(app, "?")
+        await settle(pilot, lambda: isinstance(app.screen, HelpScreen))
+        type_at_once(app, " u")
+        await settle(pilot, lambda: not app.state.units.bits)
+        assert app.screen is app.main_screen
