@@ -158,7 +158,9 @@ TABLE_KEYS: Final[tuple[KeyBinding, ...]] = (
     KeyBinding("table.page_down", "pagedown", "page(1)", "", "Page down"),
     KeyBinding("table.first", "home", "first", "", "First row; the cursor then stays on top whatever comes up there"),
     KeyBinding("table.last", "end", "last", "", "Last row"),
-    KeyBinding("table.select", "enter", "select", "", "Go into the row: the next view, limited to it"),
+    KeyBinding(
+        "table.select", "enter", "select", "", "Go into the row, where it leads somewhere: the next view, limited to it"
+    ),
 )
 """Keys of every table."""
 

@@ -316,6 +316,7 @@ class MainScreen(Screen[None], Blank):
         now = self._state.interval_seconds
         others = [s for s in INTERVALS_SECONDS if (s > now if step > 0 else s < now)]
         if not others:
+            self.tell(f"{now:g} s is the {'longest' if step > 0 else 'shortest'} interval")
             return
         seconds = min(others) if step > 0 else max(others)
         self.post_message(IntervalWanted(seconds))

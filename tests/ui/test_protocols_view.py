@@ -465,3 +465,23 @@ def test_meanings() -> None:
     assert not is_trouble("Tcp.InSegs")
     assert meaning("No.Such") == ""
     assert all(len(text) <= 38 for text in TROUBLE.values())
+
+
+async def test_enter_on_a_port_goes_to_its_flows_and_back() -> None:
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await show(app, pilot, *[host(tick) for tick in range(3)])
+        for keys, words, ends in (
+            (("p",), "dport:443 proto:tcp", {"10.0.0.1:40000", "10.0.0.1:40001"}),
+            (("right_square_bracket",), "dport:443 proto:tcp", {"10.0.0.1:40000"}),
+            (("end",), "dport:53 proto:udp", {"10.0.0.1:40002"}),
+            (("home", "down"), "sport:22 proto:tcp", {"10.0.0.1:22"}),
+        ):
+            await pilot.press(*keys, "enter")
+            await settle(pilot, lambda: app.main_screen.view is not None and app.main_screen.view.view_id == "flows")
+            assert app.state.scope.trail.endswith(words)
+            shown = lines(app, "#flow-table")
+            assert {line.split()[0] for line in shown if line[0] != " "} == ends
+            await pilot.press("escape")
+            await settle(pilot, lambda: app.main_screen.view is not None and app.main_screen.view.view_id != "flows")
+            assert app.state.scope == Scope()

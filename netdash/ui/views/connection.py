@@ -125,11 +125,13 @@ class ConnectionView(View):
         """Host names or addresses."""
         self.state.names = not self.state.names
         self.redraw(self.state)
+        self.post_message(self.Notice("host names where known" if self.state.names else "addresses"))
 
     def action_services(self) -> None:
         """Names of services or numbers of ports."""
         self.state.services = not self.state.services
         self.redraw(self.state)
+        self.post_message(self.Notice("service names where known" if self.state.services else "port numbers"))
 
 
 def _look(state: DashboardState, flow_id: int) -> ConnectionLook | None:

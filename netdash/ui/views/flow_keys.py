@@ -7,6 +7,7 @@ from typing import Final
 from netdash.ui.keymap import KeyBinding
 
 FLOW_KEYS: Final[tuple[KeyBinding, ...]] = (
+    KeyBinding("flows.open", "enter", "open", "open", "Go to the connection; of a joined row to its flows"),
     KeyBinding("flows.names", "n", "names", "names", "Host names or addresses"),
     KeyBinding("flows.sort_rate", "r", "sort_rate", "rate", "Sort by rate; again: the next of 2, 10, 40 s"),
     KeyBinding("flows.sort_2s", "", "sort_window(0)", "", "Sort by the rate of 2 seconds"),

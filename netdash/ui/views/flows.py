@@ -297,6 +297,9 @@ class FlowsView(View):
 
     @on(LineTable.Selected)
     def _on_selected(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
         """Into the row under the cursor: the flows of a joined one, else that one flow."""
         key = self.query_one(LineTable).cursor_key
         place = self._arrangement.find(key) if isinstance(key, int) else None

@@ -232,6 +232,15 @@ class InterfacesView(View):
         self._sort = DEFAULT_ORDER if column == self._sort else column
         self._descending = self._sort != DEFAULT_ORDER and column not in TEXT_SORTS
         self._draw()
+        self.post_message(self.Notice(self._order_words()))
+
+    def _order_words(self) -> str:
+        """The order, which the title of a column tells only where that has room."""
+        if self._sort == DEFAULT_ORDER:
+            return "physical interfaces first, loopback last"
+        both = {"rate": "rate, both directions", "total": "bytes since the start, both directions"}
+        titles = {column.key: column.title.strip() for column in self.query_one(LineTable).model.columns}
+        return f"by {both.get(self._sort) or titles.get(self._sort, self._sort)}"
 
     def action_sort_column(self, step: int) -> None:
         """Sorts by the column beside the one that is sorted by."""

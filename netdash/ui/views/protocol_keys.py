@@ -28,7 +28,7 @@ def _page_key(page: Page, key: str, description: str) -> KeyBinding:
 
 _PAGE_KEYS: Final = (
     _page_key(Page.PROTOCOLS, "d", "Page: protocols in detail, and the kernel counters"),
-    _page_key(Page.GENERAL, "i", "Page: every interface with its packets by protocol; Enter goes into one"),
+    _page_key(Page.GENERAL, "i", "Page: every interface with its packets by protocol"),
     _page_key(Page.SIZES, "z", "Page: packets by size"),
     _page_key(Page.PORTS, "p", "Page: TCP and UDP ports, to and from each"),
     _page_key(Page.STATIONS, "m", "Page: stations by MAC address"),
@@ -36,6 +36,7 @@ _PAGE_KEYS: Final = (
 )
 
 PROTOCOL_KEYS: Final[tuple[KeyBinding, ...]] = (
+    KeyBinding("protocols.open", "enter", "open", "open", "Ports: to the flows of the port; interfaces: into one"),
     KeyBinding(
         "protocols.page", "s", "page(1)", "next page", "Next page: one interface, all, sizes, ports, stations, kernel"
     ),
@@ -62,7 +63,9 @@ def page_titles(keymap: Keymap, abnormal: int) -> list[str]:
 
 def keys_of_page(page: Page) -> tuple[KeyBinding, ...]:
     """The keys that have a use on a page."""
-    unused = {Page.PORTS: (), Page.STATIONS: ("protocols.sort_port",)}.get(
-        page, ("protocols.sort", "protocols.reverse")
-    )
+    unused = {
+        Page.PORTS: (),
+        Page.STATIONS: ("protocols.open", "protocols.sort_port"),
+        Page.GENERAL: ("protocols.sort", "protocols.reverse"),
+    }.get(page, ("protocols.open", "protocols.sort", "protocols.reverse"))
     return tuple(key for key in PROTOCOL_KEYS if not key.id.startswith(unused)) if unused else PROTOCOL_KEYS

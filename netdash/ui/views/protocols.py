@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 from textual import on
@@ -17,7 +17,7 @@ from netdash.model.protocol_history import InterfaceProtocolFigures, ProtocolFig
 from netdash.model.snapshot import Interface
 from netdash.model.stations import own_macs
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState
+from netdash.ui.state import DashboardState, InterfaceScope, Narrowing, Scope
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
 from netdash.ui.views.counter_rules import finding, findings
@@ -26,7 +26,7 @@ from netdash.ui.views.flow_text import ServiceNames
 from netdash.ui.views.general_table import general_table
 from netdash.ui.views.protocol_keys import PROTOCOL_KEYS, Page, keys_of_page, page_titles
 from netdash.ui.views.protocol_rows import counter_table, protocol_table, size_table, total_rates
-from netdash.ui.views.service_table import FROM_SMALLEST, SORTS, ServiceTable
+from netdash.ui.views.service_table import FROM_SMALLEST, SORTS, ServiceTable, service_words
 from netdash.ui.views.station_table import STATION_FROM_SMALLEST, STATION_SORTS, StationTable
 from netdash.ui.views.table_sort import TableSort
 from netdash.ui.widgets.line_table import LineTable
@@ -316,12 +316,28 @@ class ProtocolsView(View):
             order.choose(column)
         self._draw()
 
-    @on(LineTable.Selected, "#protocol-general")
-    def _on_selected(self, message: LineTable.Selected) -> None:
-        """Into the interface under the cursor."""
-        if isinstance(message.key, str):
-            self._chosen = message.key
+    @on(LineTable.Selected)
+    def _on_selected(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        """Into the interface under the cursor, or to the flows of the port."""
+        key = self.query_one(f"#{_TABLES[self._page]}", LineTable).cursor_key
+        if self._page is Page.GENERAL and isinstance(key, str):
+            self._chosen = key
             self._go_to(Page.PROTOCOLS)
+        elif self._page is Page.PORTS and isinstance(key, int):
+            words = service_words(key)
+            if words is None:
+                self.post_message(self.Notice("these ports found no room for rows of their own"))
+            else:
+                self.post_message(self.ScopeRequested(self._scope().narrowed(Narrowing(words)), "flows"))
+
+    def _scope(self) -> Scope:
+        """The dashboard's, within the interface that is looked at."""
+        chosen = self._looked_at() if self._chosen is not None else ()
+        scope = self.state.scope
+        return replace(scope, interface=InterfaceScope(chosen[0].index, chosen[0].name)) if chosen else scope
 
     @on(PageLine.Chosen)
     def _on_page_chosen(self, message: PageLine.Chosen) -> None:
@@ -355,6 +371,7 @@ class ProtocolsView(View):
         if self._page in self._sorts and sort in _SORTS[self._page]:
             self._sorts[self._page].choose(sort)
             self._draw()
+            self._tell_order()
 
     def action_sort_column(self, step: int) -> None:
         """Sorts by the column beside the one that is sorted by."""
@@ -363,9 +380,19 @@ class ProtocolsView(View):
             keys = [column.key for column in columns if column.key in _SORTS[self._page]]
             self._sorts[self._page].step(keys, step)
             self._draw()
+            self._tell_order()
 
     def action_reverse(self) -> None:
         """Turns the order round."""
         if self._page in self._sorts:
             self._sorts[self._page].turn()
             self._draw()
+            self._tell_order()
+
+    def _tell_order(self) -> None:
+        """The sum of both directions has no column that could have the mark."""
+        order = self._sorts[self._page]
+        words = {"rate": "rate, both directions", "bytes": "bytes since the start, both directions"}
+        first = "the most first" if order.descending else "the least first"
+        if (of := words.get(order.key)) is not None:
+            self.post_message(self.Notice(f"by {of}, {first}"))

@@ -111,6 +111,13 @@ class ServiceTable:
         return self._units.rate(count_bytes / self._figures.interval), tone if count_bytes else Tone.DIM
 
 
+def service_words(key: int) -> str | None:
+    """The flows of a row in the words of a filter, by the row's key; None of those that share a row."""
+    port, side, protocol = key & 0xFFFF, Side(key >> 16 & 0xFF), key >> 24 & 0xFF
+    word = {Side.HERE: "sport", Side.THERE: "dport", Side.BETWEEN: "port"}[side]
+    return None if port == OTHERS else f"{word}:{port} proto:{protocol_name(protocol)}"
+
+
 def _columns(units: Units) -> tuple[Column, ...]:
     """72 cells without the packets of each direction and the service's name."""
     cells = 8 if units.iec else 7

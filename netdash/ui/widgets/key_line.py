@@ -40,6 +40,11 @@ class KeyLine(Widget):
             self.refresh()
 
     @property
+    def keys(self) -> tuple[KeyBinding, ...]:
+        """The keys that are shown, as far as there is room."""
+        return (*self._keys, *self._always)
+
+    @property
     def notice(self) -> str:
         """The notice that is shown; "" when there is none."""
         return self._notice
