@@ -14,9 +14,12 @@ from netdash.options import Options
 from netdash.ui.app import Dashboard
 from netdash.ui.theme import choose_palette, textual_theme
 from tests.ui.fixtures import FakeSource
+from tests.ui.golden import screen_text
 
 _SECONDS: Final = 30.0
 """Long enough for a loaded machine."""
+_PASSING: Final = ("arrange", "rows", "connection-series", "packet-choice")
+"""Groups of workers whose end changes what a view shows."""
 
 
 def dashboard(
@@ -51,6 +54,16 @@ async def settle(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             pytest.fail("never came true")
         await pilot.pause(0.01)
+
+
+async def at_rest(app: Dashboard, pilot: Pilot[int]) -> None:
+    """Waits until nothing changes the screen any more."""
+    same, before = False, ""
+    while not same:
+        working = any(worker.group in _PASSING and not worker.is_finished for worker in app.workers)
+        await pilot.pause(0.005 if working else 0)
+        now = screen_text(app)
+        same, before = now == before and not working, now
 
 
 class SnapCompare(Protocol):

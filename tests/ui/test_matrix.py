@@ -26,8 +26,8 @@ from netdash.ui.app import Dashboard
 from netdash.ui.views.packets import PacketsView
 from netdash.ui.widgets.line_table import LineTable
 from tests.ui import scenes
-from tests.ui.apps import dashboard, settle, take
-from tests.ui.golden import Golden, screen_text
+from tests.ui.apps import at_rest, dashboard, settle, take
+from tests.ui.golden import Golden, looks, screen_text, strips_of
 from tests.ui.packets import FakePacketSource, packet_list
 
 TABS: Final = (
@@ -103,23 +103,6 @@ async def go(app: Dashboard, pilot: Pilot[int], keys: str, condition: Condition)
         await at_rest(app, pilot)
 
 
-async def at_rest(app: Dashboard, pilot: Pilot[int]) -> None:
-    """Waits until nothing changes the screen any more."""
-    seen: list[str] = []
-    while len(seen) < 3 or len(set(seen[-3:])) > 1:
-        await pilot.pause(0.005)
-        passing = ("arrange", "rows", "connection-series", "default")
-        if not any(
-            worker.group in passing and worker.node is not app and not worker.is_finished for worker in app.workers
-        ):
-            seen.append(screen_text(app))
-
-
-def strips_of(app: Dashboard) -> list[Strip]:
-    """The lines of the screen, as they are given to the terminal."""
-    return app.screen._compositor.render_strips()
-
-
 def faults_of_screen(app: Dashboard, condition: Condition) -> list[str]:
     """What is wrong with a screen whatever is on it."""
     faults = []
@@ -147,36 +130,6 @@ def _styles(strip: Strip) -> list[Style]:
 def _is_beyond_16(style: Style) -> bool:
     colours = [colour for colour in (style.color, style.bgcolor) if colour is not None]
     return any(colour.type not in (ColorType.DEFAULT, ColorType.STANDARD) for colour in colours)
-
-
-def looks(app: Dashboard) -> str:
-    """The screen, with a letter for the look of each cell below each line, and what the letters mean."""
-    letters: dict[str, str] = {"": " "}
-    lines = []
-    for strip in strips_of(app):
-        below = ""
-        for text, style, _ in strip:
-            word = _word(style)
-            below += letters.setdefault(word, chr(ord("a") + len(letters) - 1)) * cell_len(text)
-        lines += [strip.text.rstrip(), *([below.rstrip()] if below.strip() else [])]
-    return "\n".join([*lines, "", *(f"{letter} {word}" for word, letter in letters.items() if word), ""])
-
-
-def _word(style: Style | None) -> str:
-    """A style in words: "bold cyan on blue"; "" for the terminal's own."""
-    if style is None:
-        return ""
-    on = [name for name in ("bold", "italic", "underline", "reverse") if getattr(style, name)]
-    if style.color is not None and not style.color.is_default:
-        on.append(_colour(style.color.number))
-    if style.bgcolor is not None and not style.bgcolor.is_default:
-        on += ["on", _colour(style.bgcolor.number)]
-    return " ".join(on)
-
-
-def _colour(number: int | None) -> str:
-    names = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
-    return "?" if number is None else f"{'bright ' if number > 7 else ''}{names[number % 8]}"
 
 
 @pytest.mark.parametrize("name", CONDITIONS)

@@ -9,9 +9,6 @@ import pytest
 from netdash.options import Options
 from netdash.settings import Settings, load_settings, settings_path
 from netdash.ui.help import HelpScreen
-from netdash.ui.key_profiles import PROFILES
-from netdash.ui.keymap import DASHBOARD_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding
-from netdash.ui.registry import PAGES, VIEWS
 from netdash.ui.widgets.header_line import HeaderLine
 from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable
@@ -23,26 +20,6 @@ from tests.ui.fixtures import FakeSource, interface, snapshot
 @pytest.fixture(autouse=True)
 def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-
-
-def _keys(profile: str, keys: tuple[KeyBinding, ...]) -> list[str]:
-    """Every single key of `keys` in a profile."""
-    mapped = [PROFILES[profile].get(key.id, key.key) for key in keys]
-    return [one for text in mapped for one in text.split(",") if one]
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-def test_no_key_of_a_profile_means_two_things(profile: str) -> None:
-    select = _keys(profile, tuple(key for key in TABLE_KEYS if key.id == "table.select"))
-    every = {key.id for key in (*DASHBOARD_KEYS, *TABLE_KEYS, *TIME_KEYS)}
-    assert len(_keys(profile, DASHBOARD_KEYS)) == len(set(_keys(profile, DASHBOARD_KEYS)))
-    for entry in (*VIEWS, *PAGES):
-        own = entry.load().keys
-        every |= {key.id for key in own}
-        inner = _keys(profile, (*own, *TABLE_KEYS))
-        twice = {key for key in inner if inner.count(key) > 1} - {"enter", "home", "end", *select}
-        assert not twice, (entry.view_id, twice)
-    assert set(PROFILES[profile]) <= every
 
 
 async def test_keys_of_the_file_work_and_are_shown() -> None:
