@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -102,35 +103,47 @@ class _Account:
     counter: SlotCounter = field(default_factory=SlotCounter)
     total: list[int] = field(default_factory=lambda: [0, 0])
     known: list[bool] = field(default_factory=lambda: [False, False])
-    recent: tuple[float, ...] = ()
+    rates: tuple[float | None, float | None] = (None, None)
+    """Bytes per second of the last interval."""
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_INTERVALS))
 
-    def add(self, timeline: Timeline, seconds: float, rx_bytes: int | None, tx_bytes: int | None) -> Moved:
-        for direction, count in enumerate((rx_bytes, tx_bytes)):
-            self.known[direction] |= count is not None
-            self.total[direction] += count or 0
+    def add(self, timeline: Timeline, seconds: float, rx_bytes: int | None, tx_bytes: int | None) -> None:
+        rate = 0.0
+        if rx_bytes is not None:
+            self.known[0] = True
+            self.total[0] += rx_bytes
+            rate += rx_bytes / seconds
+        if tx_bytes is not None:
+            self.known[1] = True
+            self.total[1] += tx_bytes
+            rate += tx_bytes / seconds
         self.counter.add(timeline, rx_bytes or 0, tx_bytes or 0)
-        nothing_known = rx_bytes is None and tx_bytes is None
-        rate = math.nan if nothing_known else ((rx_bytes or 0) + (tx_bytes or 0)) / seconds
-        self.recent = (*self.recent[1 - RECENT_INTERVALS :], rate)
+        self.rates = (
+            None if rx_bytes is None else rx_bytes / seconds,
+            None if tx_bytes is None else tx_bytes / seconds,
+        )
+        self.recent.append(math.nan if rx_bytes is None and tx_bytes is None else rate)
+
+    def rest(self, timeline: Timeline, seconds: float) -> None:
+        """An interval in which nothing was moved; what was never known stays so."""
+        rx, tx = (0 if known else None for known in self.known)
+        self.add(timeline, seconds, rx, tx)
+
+    def moved(self, timeline: Timeline) -> Moved:
+        """As it is after the timeline's last interval."""
         rx_rate10, tx_rate10 = self.counter.rates(timeline, _WINDOW)
         rx_known, tx_known = self.known
         return Moved(
             self.total[0] if rx_known else None,
             self.total[1] if tx_known else None,
-            None if rx_bytes is None else rx_bytes / seconds,
-            None if tx_bytes is None else tx_bytes / seconds,
+            *self.rates,
             rx_rate10 if rx_known else None,
             tx_rate10 if tx_known else None,
-            self.recent,
+            tuple(self.recent),
         )
 
-    def rest(self, timeline: Timeline, seconds: float) -> Moved:
-        """An interval in which nothing was moved; what was never known stays so."""
-        rx, tx = (0 if known else None for known in self.known)
-        return self.add(timeline, seconds, rx, tx)
-
     def copy(self) -> _Account:
-        return _Account(self.counter.copy(), self.total.copy(), self.known.copy(), self.recent)
+        return _Account(self.counter.copy(), self.total.copy(), self.known.copy(), self.rates, self.recent.copy())
 
 
 @dataclass(slots=True)
@@ -165,8 +178,8 @@ class ProcessHistory:
         self._others = {kind: _Account() for kind in _FLOW_KINDS}
         self._gone_processes = 0
         self._gone = dict.fromkeys(Layer, (0, 0))
-        self.rows: tuple[ProcessRow, ...] = ()
-        """Every process that has a socket or traffic, or had until KEPT_NS ago; replaced by every update."""
+        self._rows: tuple[ProcessRow, ...] | None = ()
+        """None: of the records, when somebody asks for them. Mostly nobody does between two updates."""
         self.others: Mapping[OtherKind, OtherTraffic] = {kind: OtherTraffic(kind) for kind in OtherKind}
         """What is not one process's; replaced by every update."""
         self.known: Mapping[int, Process] = {}
@@ -180,22 +193,35 @@ class ProcessHistory:
         self._know(snapshot)
         if snapshot.interval <= 0.0:
             # What a baseline says of bytes is nothing, so its rows show nothing.
-            self.rows = tuple(
+            self._rows = tuple(
                 ProcessRow(process, UNKNOWN_MOVED, UNKNOWN_MOVED, None, True) for process in snapshot.processes
             )
             return
         self._timeline.advance(snapshot.monotonic_ns, round(snapshot.interval * 1e9))
         present = {(p.pid, p.start_ticks): p for p in snapshot.processes}
         self._forget(present)
-        rows = [self._take(key, process, snapshot.interval) for key, process in present.items()]
+        for key, process in present.items():
+            self._take(key, process, snapshot.interval)
         for key, record in self._records.items():
             if key not in present:
-                payload = moved = record.payload.rest(self._timeline, snapshot.interval)
+                record.payload.rest(self._timeline, snapshot.interval)
                 if self.layer is Layer.WIRE:
-                    moved = record.wire.rest(self._timeline, snapshot.interval)
-                rows.append(ProcessRow(record.process, moved, payload, record.exited_ns, False))
-        self.rows = tuple(rows)
+                    record.wire.rest(self._timeline, snapshot.interval)
+        self._rows = None
         self._sum_others(snapshot)
+
+    @property
+    def rows(self) -> tuple[ProcessRow, ...]:
+        """Every process that has a socket or traffic, or had until KEPT_NS ago; replaced by every update."""
+        if self._rows is None:
+            # Those that are present were put back last, in the snapshot's order.
+            rows = [self._row(record) for record in self._records.values()]
+            self._rows = tuple(sorted(rows, key=lambda row: not row.present))
+        return self._rows
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self._records) if self._rows is None else len(self._rows)
 
     def copy(self) -> ProcessHistory:
         """One that goes on from here by itself."""
@@ -204,7 +230,7 @@ class ProcessHistory:
         twin._records = {key: record.copy() for key, record in self._records.items()}
         twin._others = {kind: account.copy() for kind, account in self._others.items()}
         twin._gone_processes, twin._gone = self._gone_processes, self._gone.copy()
-        twin.rows, twin.others, twin.known = self.rows, self.others, self.known
+        twin._rows, twin.others, twin.known = self._rows, self.others, self.known
         return twin
 
     def _know(self, snapshot: Snapshot) -> None:
@@ -216,16 +242,21 @@ class ProcessHistory:
             del known[pid]
         self.known = known
 
-    def _take(self, key: ProcessKey, process: Process, seconds: float) -> ProcessRow:
+    def _take(self, key: ProcessKey, process: Process, seconds: float) -> None:
         record = self._records.pop(key, None) or _Record(process)
         # Popped and put back, the dict stays in the order of last sight.
         self._records[key] = record
         record.process, record.last_seen_ns = process, self._timeline.now_ns
         record.exited_ns = self._timeline.now_ns if process.exited else None
-        payload = moved = record.payload.add(self._timeline, seconds, process.rx_payload, process.tx_payload)
+        record.payload.add(self._timeline, seconds, process.rx_payload, process.tx_payload)
         if self.layer is Layer.WIRE:
-            moved = record.wire.add(self._timeline, seconds, process.rx_bytes, process.tx_bytes)
-        return ProcessRow(process, moved, payload, record.exited_ns, True)
+            record.wire.add(self._timeline, seconds, process.rx_bytes, process.tx_bytes)
+
+    def _row(self, record: _Record) -> ProcessRow:
+        payload = record.payload.moved(self._timeline)
+        moved = record.wire.moved(self._timeline) if self.layer is Layer.WIRE else payload
+        present = record.last_seen_ns == self._timeline.now_ns
+        return ProcessRow(record.process, moved, payload, record.exited_ns, present)
 
     def _forget(self, present: Mapping[ProcessKey, Process]) -> None:
         """Drops records that are gone for long, or have moved nothing; what they had moved is kept as one sum."""
@@ -246,7 +277,8 @@ class ProcessHistory:
         for number, kind in enumerate(_FLOW_KINDS):
             chosen = figures[:, kinds == number]
             rx, tx = (int(n) for n in chosen.sum(axis=1))
-            moved = self._others[kind].add(self._timeline, snapshot.interval, rx, tx)
+            self._others[kind].add(self._timeline, snapshot.interval, rx, tx)
+            moved = self._others[kind].moved(self._timeline)
             payload = moved if self.layer is Layer.PAYLOAD else UNKNOWN_MOVED
             others[kind] = OtherTraffic(kind, moved, int((chosen > 0).any(axis=0).sum()), payload)
         moved, payload = Moved(*self._gone[self.layer]), Moved(*self._gone[Layer.PAYLOAD])

@@ -88,4 +88,4 @@ class Histories:
     @property
     def object_bytes(self) -> int:
         """About what a copy takes beside arrays."""
-        return _PROCESS_BYTES * len(self.processes.rows)
+        return _PROCESS_BYTES * len(self.processes)
