@@ -212,9 +212,9 @@ class MainScreen(Screen[None], Blank):
         if self._state.player.following:
             self.draw_frame(seconds)
 
-    def tell_progress(self, share: float | None) -> None:
-        """How far the way to another moment is, 0 to 1; None: it has ended."""
-        self.query_one(HeaderLine).progress = share
+    def tell_progress(self, words: str | None) -> None:
+        """How far the way to another moment is, or what is read of the time before it; None: it has ended."""
+        self.query_one(HeaderLine).progress = words
         self.draw_frame()
 
     def notes(self) -> tuple[str, ...]:

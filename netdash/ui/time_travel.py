@@ -156,8 +156,13 @@ class TimeTravelApp(OrderedKeysApp):
         return changed
 
     def _tell_progress(self) -> None:
-        if self._errand is not None and not self.state.settled:
-            self.main_screen.tell_progress(self._errand.share)
+        errand = self._errand
+        if errand is None:
+            return
+        if not self.state.settled:
+            self.main_screen.tell_progress(f"{errand.share:.0%} of the way")
+        elif errand.number == self.state.shown_number:
+            self.main_screen.tell_progress(f"graphs {errand.share:.0%}")
 
     def action_pause(self) -> None:
         """Freezes the view, or lets it go on: live with now, in a recording from where it is."""

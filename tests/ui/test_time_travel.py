@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -215,3 +217,36 @@ def test_keys_in_time_collide_with_no_key_that_works_everywhere() -> None:
     assert len(times) == len(set(times))
     assert not every & set(times)
     assert {key for each in TABLE_KEYS for key in each.key.split(",")} & set(times) == {"home", "end"}
+
+
+class Slow(SnapshotMemory):
+    """A store of so many seconds, one of which takes its time to be read."""
+
+    def __init__(self, seconds: int, slow: int) -> None:
+        super().__init__()
+        self.slow, self.go_on = slow, Event()
+        for each in range(seconds):
+            self.append(second(each))
+
+    def read(self, number: int) -> Snapshot:
+        if number == self.slow:
+            self.go_on.wait(30)
+        return super().read(number)
+
+
+@pytest.mark.parametrize("width", [80, 140])
+async def test_how_far_the_graphs_are_is_told(width: int) -> None:
+    """The moment stands there at once, with its rates; what was long before it comes after."""
+    store = Slow(200, slow=100)
+    app = Dashboard(None, Options(), store=store)
+    try:
+        async with app.run_test(size=(width, 30)) as pilot:
+            await settle(pilot, lambda: app.state.snapshot is not None)
+            await pilot.press("space", "end")
+            await settle(pilot, lambda: "graphs 50%" in header(app))
+            assert app.state.settled
+            store.go_on.set()
+            await arrived(app, pilot)
+            assert "graphs" not in header(app)
+    finally:
+        store.go_on.set()

@@ -23,8 +23,8 @@ _FILTER_CELLS = 24
 class HeaderLine(TextLine):
     """Says what all figures of the screen are of."""
 
-    progress: float | None = None
-    """How far the way to another moment is, 0 to 1; None: there."""
+    progress: str | None = None
+    """How far the way to another moment is; None: there, with all that is known of the time before."""
 
     def line_style(self, palette: Palette) -> Style | None:
         """A bar across the screen."""
@@ -70,7 +70,7 @@ class HeaderLine(TextLine):
         if gap:
             marks.append((f" {gap} ", Tone.BAD))
         if self.progress is not None:
-            marks.append((f" {self.progress:.0%} of the way ", Tone.WARN))
+            marks.append((f" {self.progress} ", Tone.WARN))
         return marks
 
     def _marks(self, state: DashboardState, silent_seconds: int) -> list[Part]:
