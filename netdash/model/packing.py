@@ -19,8 +19,9 @@ _LEVEL: Final = 1
 """Of zlib. Higher ones take several times as long for a tenth less."""
 _PLAIN: Final = b"m"
 _PICKLED: Final = b"p"
-_NAME_BYTES: Final = 8
-"""Both tables begin with what names a row for good: `id` of a flow, `cookie` of a socket."""
+_WORD_BYTES: Final = 8
+"""Rows of both tables are whole words; the first names the row for good: `id` of a flow, `cookie` of a socket."""
+_COUNT_BYTES: Final = 8
 
 
 class Packed(NamedTuple):
@@ -41,7 +42,8 @@ def pack(snapshot: Snapshot, key: Snapshot | None = None) -> Packed:
     """`key`: a snapshot from not long before; None: packed by itself.
 
     A row is written as its difference (exclusive or) from the key's row of the same name, so that what did not change
-    is zero, and all rows' first bytes stand together, then all second ones: like stands beside like.
+    is zero, and all rows' first bytes stand together, then all second ones: like stands beside like. Where all rows are
+    zero, the plane is left out: mostly that is most of them.
     """
     rest = replace(snapshot, flows=empty(FLOW_ROW), sockets=empty(SOCKET_ROW))
     return Packed(
@@ -77,41 +79,49 @@ def _decode(data: bytes) -> Snapshot:
 
 
 def _pack_table(rows: NDArray[np.void], key: NDArray[np.void] | None) -> bytes:
-    plain = _bytes_of(rows)
+    """How many rows, which byte planes are not all zero, and those."""
+    words = _words_of(rows)
     if key is not None and len(key):
-        plain = plain ^ _likeness(plain[:, :_NAME_BYTES], _bytes_of(key))
-    return zlib.compress(np.ascontiguousarray(plain.T).data, _LEVEL)
+        words = words ^ _likeness(words[:, 0], _words_of(key))
+    plain = words.view(np.uint8)
+    used = np.bitwise_or.reduce(words, axis=0).view(np.uint8) != 0
+    planes = np.empty((np.count_nonzero(used), len(rows)), np.uint8)
+    for plane, column in zip(planes, np.flatnonzero(used), strict=True):
+        plane[:] = plain[:, column]
+    return len(rows).to_bytes(_COUNT_BYTES, "little") + np.packbits(used).tobytes() + zlib.compress(planes.data, _LEVEL)
 
 
 def _unpack_table(data: bytes, dtype: np.dtype[np.void], key: NDArray[np.void] | None) -> NDArray[np.void]:
-    planes = np.frombuffer(zlib.decompress(data), np.uint8).reshape(dtype.itemsize, -1)
-    plain = np.array(planes.T, order="C")  # one row would stay a read-only view of the bytes
-    if key is not None and len(key) and len(plain):
-        plain_key = _bytes_of(key)
-        same_place = min(len(plain), len(key))
-        plain[:same_place, :_NAME_BYTES] ^= plain_key[:same_place, :_NAME_BYTES]
-        plain[:, _NAME_BYTES:] ^= _likeness(plain[:, :_NAME_BYTES], plain_key)[:, _NAME_BYTES:]
-    plain.flags.writeable = False
-    return plain.view(dtype)[:, 0] if len(plain) else empty(dtype)
+    rows = int.from_bytes(data[:_COUNT_BYTES], "little")
+    begin = _COUNT_BYTES + (dtype.itemsize + 7) // 8
+    used = np.unpackbits(np.frombuffer(data[_COUNT_BYTES:begin], np.uint8), count=dtype.itemsize)
+    planes = np.frombuffer(zlib.decompress(data[begin:]), np.uint8).reshape(np.count_nonzero(used), rows)
+    words = np.zeros((rows, dtype.itemsize // _WORD_BYTES), np.uint64)
+    plain = words.view(np.uint8)
+    for plane, column in zip(planes, np.flatnonzero(used), strict=True):
+        plain[:, column] = plane
+    if key is not None and len(key) and rows:
+        key_words = _words_of(key)
+        same_place = min(rows, len(key))
+        words[:same_place, 0] ^= key_words[:same_place, 0]
+        words[:, 1:] ^= _likeness(words[:, 0], key_words)[:, 1:]
+    words.flags.writeable = False
+    return words.view(dtype)[:, 0] if rows else empty(dtype)
 
 
-def _bytes_of(rows: NDArray[np.void]) -> NDArray[np.uint8]:
-    """Shape (n, bytes of a row)."""
-    return np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
+def _words_of(rows: NDArray[np.void]) -> NDArray[np.uint64]:
+    """Shape (n, words of a row), the row's name first."""
+    words = rows.dtype.itemsize // _WORD_BYTES
+    return np.ascontiguousarray(rows).view(np.uint64).reshape(len(rows), words)
 
 
-def _likeness(names: NDArray[np.uint8], key: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What the rows with these names (n, 8) are compared with: names with those in the same place, which are mostly the
-    same, all else with the key's row of the same name, or with zeros."""
-    found = lookup(_numbers(key[:, :_NAME_BYTES]), _numbers(names))
-    like = key[found]
+def _likeness(names: NDArray[np.uint64], key: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """What the rows with these names are compared with: names with those in the same place, which are mostly the same,
+    all else with the key's row of the same name, or with zeros."""
+    found = lookup(key[:, 0], names)
+    like = key.take(found, axis=0)
     like[found < 0] = 0
     same_place = min(len(names), len(key))
-    like[:, :_NAME_BYTES] = 0
-    like[:same_place, :_NAME_BYTES] = key[:same_place, :_NAME_BYTES]
+    like[:, 0] = 0
+    like[:same_place, 0] = key[:same_place, 0]
     return like
-
-
-def _numbers(names: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    numbers: NDArray[np.uint64] = np.ascontiguousarray(names).view("<u8")[:, 0]
-    return numbers

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import compress
+from operator import ne, or_
 from typing import Final, NamedTuple
 
 from rich.cells import get_character_cell_size
@@ -231,5 +233,5 @@ class ShownScreen:
 
 def _differences(before: Cells, now: Cells) -> list[int]:
     """The cells that differ."""
-    pairs = zip(before.texts, now.texts, before.looks, now.looks, strict=True)
-    return [index for index, (was, text, looked, look) in enumerate(pairs) if was != text or looked != look]
+    differ = map(or_, map(ne, before.texts, now.texts), map(ne, before.looks, now.looks))
+    return list(compress(range(len(now.texts)), differ))

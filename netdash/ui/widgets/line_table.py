@@ -319,11 +319,11 @@ class LineTable(ScrollView, can_focus=True):
             return
         regions: list[Region] = []
         top = self.scroll_offset.y
-        width = self.scrollable_content_region.width
+        width, columns, length = self.scrollable_content_region.width, self._columns(), len(self._model)
         for y in range(self._body_lines):
             index = top + y
             old = before.get(index)
-            if index >= len(self._model):
+            if index >= length:
                 if old is not None:
                     regions.append(Region(0, y + _HEADER_LINES, width, 1))
                 continue
@@ -331,30 +331,14 @@ class LineTable(ScrollView, can_focus=True):
             if old is None or old.lit != new.lit or len(old.cells) != len(new.cells):
                 regions.append(Region(0, y + _HEADER_LINES, width, 1))
             elif old != new:
-                regions += [Region(x, y + _HEADER_LINES, end - x, 1) for x, end in self._changed_spans(old, new)]
+                regions += [Region(x, y + _HEADER_LINES, end - x, 1) for x, end in _changed_spans(old, new, columns)]
         if regions:
             self.refresh(*regions)
-
-    def _changed_spans(self, old: RowImage, new: RowImage) -> list[tuple[int, int]]:
-        """First cell and end of what differs between two images of a line; neighbouring columns as one."""
-        spans = [
-            (placed.x, placed.x + placed.width)
-            for placed in self._columns()
-            if old.cells[placed.source] != new.cells[placed.source]
-        ]
-        if old.bar_cells != new.bar_cells:
-            spans.append((min(old.bar_cells, new.bar_cells), max(old.bar_cells, new.bar_cells)))
-        merged: list[tuple[int, int]] = []
-        for start, end in sorted(spans):
-            if merged and start <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-            else:
-                merged.append((start, end))
-        return merged
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines of the table; what all of them have in common is looked up once."""
         self._look = self._current_look()
+        self._columns()  # places them anew where that is due
         try:
             return super().render_lines(crop)
         finally:
@@ -366,13 +350,32 @@ class LineTable(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One line of the table: the titles, then the rows in sight."""
         look = self._look or self._current_look()
+        columns = self._placed if self._look else self._columns()
         if y < _HEADER_LINES:
-            return title_line(self._columns(), self._sort, self._descending, look)
+            return title_line(columns, self._sort, self._descending, look)
         index = y - _HEADER_LINES + self.scroll_offset.y
         if index < len(self._model):
-            return self._painter.line(self._image(index, look.width), self._columns(), look)
+            return self._painter.line(self._image(index, look.width), columns, look)
         width, palette, base = look
         if not len(self._model) and y == _HEADER_LINES + 1 and self._empty_text:
             text = fit("  " + self._empty_text, width, ascii_only=palette.ascii_only)
             return Strip([Segment(text, base + palette.tones[Tone.DIM])], width)
         return Strip.blank(width, base)
+
+
+def _changed_spans(old: RowImage, new: RowImage, columns: Sequence[PlacedColumn]) -> list[tuple[int, int]]:
+    """First cell and end of what differs between two images of a line; neighbouring columns as one."""
+    spans = [
+        (placed.x, placed.x + placed.width)
+        for placed in columns
+        if old.cells[placed.source] != new.cells[placed.source]
+    ]
+    if old.bar_cells != new.bar_cells:
+        spans.append((min(old.bar_cells, new.bar_cells), max(old.bar_cells, new.bar_cells)))
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
