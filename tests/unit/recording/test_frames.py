@@ -20,7 +20,8 @@ from netdash.recording.frames import KEY_FRAMES, SOCKETS_ARE_OLDER, FrameReader,
 from netdash.recording.planes import DamagedError
 from netdash.recording.table_writer import TableWriter
 from tests.unit.recording.equal import differing_fields
-from tests.unit.sinks.builders import FLOWS, IPERF, SOCKETS, baseline, example, flow, snapshots, socket_row
+from tests.unit.sinks.builders import FLOWS, IPERF, SOCKETS, baseline, example, flow, socket_row
+from tests.unit.sinks.hostile_snapshots import snapshots
 
 
 def _round_trip(written: list[Snapshot]) -> list[Snapshot]:

@@ -14,6 +14,7 @@ from netdash.options import VIEWS, View
 from netdash.sinks.csv_table import CsvSink
 from tests.unit.sinks import builders
 from tests.unit.sinks.builders import baseline, example
+from tests.unit.sinks.hostile_snapshots import snapshots
 
 TIME = "2026-11-22T14:03:22.104Z"
 
@@ -71,7 +72,7 @@ def test_quoting() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(builders.snapshots)
+@given(snapshots)
 def test_hostile_snapshots_are_read_back(snapshot: Snapshot) -> None:
     for view in VIEWS:
         text = written(snapshot, view=view)

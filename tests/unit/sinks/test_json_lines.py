@@ -22,6 +22,7 @@ from netdash.options import VIEWS, View
 from netdash.sinks.json_lines import JsonLinesSink
 from tests.unit.sinks import builders
 from tests.unit.sinks.builders import baseline, example, flow
+from tests.unit.sinks.hostile_snapshots import snapshots
 
 SCHEMA = json.loads(files("netdash.sinks").joinpath("schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -266,7 +267,7 @@ def test_without_a_start_there_is_no_summary() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(builders.snapshots)
+@given(snapshots)
 def test_hostile_snapshots_give_valid_lines(snapshot: Snapshot) -> None:
     for view in (None, "sockets"):
         stream = io.StringIO()

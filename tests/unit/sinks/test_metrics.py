@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from netdash.model.snapshot import Process, Snapshot
 from netdash.sinks.metrics import FAMILIES, Metrics
 from netdash.sinks.name_slots import OTHER, NameSlots
-from tests.unit.sinks.builders import ETH0, IPERF, PROTOCOLS, TIME, TUN0, baseline, example, snapshots
+from tests.unit.sinks.builders import ETH0, IPERF, PROTOCOLS, TIME, TUN0, baseline, example
+from tests.unit.sinks.hostile_snapshots import snapshots
 
 Value = TypeVar("Value")
 

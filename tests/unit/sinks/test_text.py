@@ -22,6 +22,7 @@ from netdash.sinks.text_layout import Names
 from netdash.sources.resolver import Resolver
 from tests.unit.sinks import builders
 from tests.unit.sinks.builders import baseline, example, flow
+from tests.unit.sinks.hostile_snapshots import snapshots
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -144,7 +145,7 @@ def test_numeric_endpoints(address: str, port: int, expected: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(builders.snapshots)
+@given(snapshots)
 def test_hostile_snapshots_print_no_control_characters(snapshot: Snapshot) -> None:
     for view in (None, *VIEWS):
         stream = io.StringIO()
