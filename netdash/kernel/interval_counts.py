@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.kernel.flow_table import FlowTable
-from netdash.kernel.packet_parser import ParsedPackets
+from netdash.kernel.packet_batch import ParsedPackets
 from netdash.kernel.raw_flow import PACKET_OUTGOING, SIZE_BUCKETS, SIZE_COUNTS, SIZE_LIMITS, STATION_COUNTS, RawCounts
 from netdash.kernel.station_counts import group_stations, is_ip, stations_of
 

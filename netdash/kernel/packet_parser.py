@@ -1,8 +1,6 @@
 """From raw packets to flow keys: headers of thousands of packets at once, without a loop over packets.
 
 The rules are those of the eBPF flow counter, so that a packet gives the same row whichever of the two counts it.
-Layouts: RFC 791 (IPv4), RFC 8200 (IPv6 and its extension headers), RFC 4302 (AH), IEEE 802.1Q (VLAN tag),
-RFC 9293 (TCP), RFC 768 (UDP), RFC 792 and 4443 (ICMP).
 """
 
 from __future__ import annotations
@@ -14,128 +12,32 @@ from numpy.typing import NDArray
 
 from netdash.kernel.byte_windows import load_headers
 from netdash.kernel.fragment_ports import DATAGRAM_KEY, FragmentPorts
+from netdash.kernel.header_layouts import (
+    AUTHENTICATION_HEADER,
+    ETHERNET_HEADER,
+    EXTENSION_HEADER,
+    FRAGMENT_HEADER,
+    HAS_PORTS,
+    HOP_BY_HOP,
+    IPV4_HEADER,
+    IPV6_HEADER,
+    IS_EXTENSION_HEADER,
+    IS_ICMP,
+    JUMBO_OPTION_BYTES,
+    KEY_WORDS,
+    TRANSPORT_BYTES,
+    TRANSPORT_HEADER,
+    VLAN_TAG,
+    VLAN_TAG_BYTES,
+)
+from netdash.kernel.packet_batch import PacketBatch, ParsedPackets, Rows
 from netdash.kernel.raw_flow import FLAG_FRAGMENT, FLOW_KEY, FLOW_VALUE, PACKET_OUTGOING, VLAN_PRESENT
+from netdash.model.protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_QINQ, ETHERTYPE_VLAN, ICMP, TCP
 
-ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, ETHERTYPE_QINQ = 0x0800, 0x86DD, 0x8100, 0x88A8
-ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDP_LITE = 1, 6, 17, 33, 58, 132, 136
-HOP_BY_HOP, FRAGMENT_HEADER, AUTHENTICATION_HEADER = 0, 44, 51
 MAX_EXTENSION_HEADERS = 6
 MAX_VLAN_TAGS = 2
-VLAN_TAG_BYTES = 4
-JUMBO_OPTION_BYTES = 8
 UNKNOWN = -1
-
-Rows = NDArray[np.int64]
-
-
-def _protocol_set(*protocols: int) -> NDArray[np.bool_]:
-    members = np.zeros(256, np.bool_)
-    members[list(protocols)] = True
-    return members
-
-
-_EXTENSION_HEADERS = _protocol_set(HOP_BY_HOP, 43, FRAGMENT_HEADER, AUTHENTICATION_HEADER, 60, 135)
-_HAS_PORTS = _protocol_set(TCP, UDP, DCCP, SCTP, UDP_LITE)
-_IS_ICMP = _protocol_set(ICMP, ICMPV6)
-_TRANSPORT_BYTES = np.zeros(256, np.uint8)
-_TRANSPORT_BYTES[[TCP, UDP, DCCP, SCTP, UDP_LITE]] = 20, 8, 8, 12, 8
-
-# Address and port fields are copied, never compared: reading them as little endian keeps the order of their bytes.
-_VLAN_TAG = np.dtype([("control", ">u2"), ("ethertype", ">u2")])
-_IPV4 = np.dtype(
-    {
-        "names": ["version_length", "identification", "fragment", "protocol", "source", "destination"],
-        "formats": ["u1", ">u2", ">u2", "u1", "<u4", "<u4"],
-        "offsets": [0, 4, 6, 9, 12, 16],
-        "itemsize": 20,
-    }
-)
-_IPV6 = np.dtype(
-    {
-        "names": ["version", "payload_bytes", "next_header", "source", "destination"],
-        "formats": ["u1", ">u2", "u1", ("<u8", 2), ("<u8", 2)],
-        "offsets": [0, 4, 6, 8, 24],
-        "itemsize": 40,
-    }
-)
-_EXTENSION = np.dtype([("next_header", "u1"), ("length", "u1"), ("fragment", ">u2"), ("identification", ">u4")])
-_TRANSPORT = np.dtype(
-    {
-        "names": ["ports", "icmp_type", "icmp_type_code", "echo_identifier", "data_offset", "tcp_flags"],
-        "formats": ["<u4", "u1", "<u2", "<u2", "u1", "u1"],
-        "offsets": [0, 0, 0, 4, 12, 13],
-        "itemsize": 16,
-    }
-)
-_ETHERNET = np.dtype(
-    {
-        "names": ["destination", "source_low", "source_high"],
-        "formats": ["<u8", "<u4", "<u2"],
-        "offsets": [0, 6, 10],
-        "itemsize": 14,
-    }
-)
-_KEY_WORDS = np.dtype(
-    {
-        "names": [
-            "ports",
-            "source",
-            "mark_source",
-            "source_ipv4",
-            "destination",
-            "mark_destination",
-            "destination_ipv4",
-        ],
-        "formats": ["<u4", ("<u8", 2), "<u4", "<u4", ("<u8", 2), "<u4", "<u4"],
-        "offsets": [12, 16, 24, 28, 32, 40, 44],
-        "itemsize": FLOW_KEY.itemsize,
-    }
-)
-"""FLOW_KEY seen as words: both ports, whole addresses, and the last two words of a mapped IPv4 address."""
 _MAPPED_MARK = 0xFFFF0000
-
-
-@dataclass(frozen=True, slots=True)
-class PacketBatch:
-    """Packets in one byte buffer and what is known about each of the n packets from outside of its bytes."""
-
-    buffer: NDArray[np.uint8]
-    """The bytes that all packets lie in; not changed, not kept."""
-    network_offset: NDArray[np.int64]
-    """Where the header behind the link layer's begins; an in-band VLAN tag belongs to what follows."""
-    captured_bytes: NDArray[np.int64]
-    """Bytes of the packet that are in the buffer from `network_offset` on."""
-    skb_bytes: NDArray[np.int64]
-    """Length of the whole packet with its link-layer header, as the kernel handed it over (or as on the wire)."""
-    link_header_bytes: NDArray[np.int64]
-    """Length of the link-layer header before `network_offset`: 14 for Ethernet, 0 for a tunnel."""
-    ethertype: NDArray[np.uint16]
-    """Protocol of the bytes at `network_offset`."""
-    packet_type: NDArray[np.uint8]
-    """PACKET_HOST and so on."""
-    ifindex: NDArray[np.uint32]
-    vlan: NDArray[np.uint16]
-    """Tag that is not in the bytes (VLAN_PRESENT | id), else 0."""
-    gso_size: NDArray[np.uint16]
-    """Payload bytes of each segment that a super-packet becomes; 0 for an ordinary packet."""
-    time_ns: NDArray[np.uint64]
-    """CLOCK_MONOTONIC."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedPackets:
-    """One row per packet of a batch, in its order."""
-
-    keys: NDArray[np.void]
-    """FLOW_KEY rows."""
-    values: NDArray[np.void]
-    """FLOW_VALUE rows with the counts of this one packet."""
-    segment_bytes: NDArray[np.int64]
-    """Frame bytes of a full segment where `wire_packets` > 1 (all segments but the last are full), else 0."""
-
-    def select(self, rows: Rows) -> ParsedPackets:
-        """The packets at these row numbers."""
-        return ParsedPackets(self.keys[rows], self.values[rows], self.segment_bytes[rows])
 
 
 class PacketParser:
@@ -177,7 +79,7 @@ class _Headers:
         self.end = start + np.clip(captured, 0, len(batch.buffer) - start)
         self.ethertype = batch.ethertype
         self.keys = np.zeros(count, FLOW_KEY)
-        self.words = self.keys.view(_KEY_WORDS)
+        self.words = self.keys.view(KEY_WORDS)
         self.keys["ifindex"] = batch.ifindex
         self.keys["packet_type"] = batch.packet_type
         self.keys["vlan"] = batch.vlan
@@ -208,7 +110,7 @@ class _Headers:
             return
         self.ethertype = self.ethertype.copy()
         for _ in range(MAX_VLAN_TAGS):
-            rows, tags = self.load_complete(rows, _VLAN_TAG)
+            rows, tags = self.load_complete(rows, VLAN_TAG)
             untagged = self.keys["vlan"][rows] == 0
             self.keys["vlan"][rows[untagged]] = VLAN_PRESENT | (tags["control"][untagged] & 0xFFF)
             self.ethertype[rows] = tags["ethertype"]
@@ -216,7 +118,7 @@ class _Headers:
             rows = rows[(tags["ethertype"] == ETHERTYPE_VLAN) | (tags["ethertype"] == ETHERTYPE_QINQ)]
 
     def read_ipv4(self) -> None:
-        rows, header = self.load_complete(np.flatnonzero(self.ethertype == ETHERTYPE_IPV4), _IPV4)
+        rows, header = self.load_complete(np.flatnonzero(self.ethertype == ETHERTYPE_IPV4), IPV4_HEADER)
         first_byte = header["version_length"]
         sound = (first_byte >= 0x45) & (first_byte <= 0x4F)
         if not sound.all():
@@ -244,7 +146,7 @@ class _Headers:
             )
 
     def read_ipv6(self) -> None:
-        rows, header = self.load_complete(np.flatnonzero(self.ethertype == ETHERTYPE_IPV6), _IPV6)
+        rows, header = self.load_complete(np.flatnonzero(self.ethertype == ETHERTYPE_IPV6), IPV6_HEADER)
         sound = header["version"] >> 4 == 6
         if not sound.all():
             rows, header = rows[sound], header[sound]
@@ -253,25 +155,25 @@ class _Headers:
         self.words["source"][rows] = header["source"]
         self.words["destination"][rows] = header["destination"]
         self.protocol[rows] = header["next_header"]
-        self.transport[rows] = self.offset[rows] + _IPV6.itemsize
+        self.transport[rows] = self.offset[rows] + IPV6_HEADER.itemsize
         self.jumbo_rows = rows[(header["payload_bytes"] == 0) & (header["next_header"] == HOP_BY_HOP)]
         for _ in range(MAX_EXTENSION_HEADERS):
-            rows = rows[_EXTENSION_HEADERS[self.protocol[rows]]]
+            rows = rows[IS_EXTENSION_HEADER[self.protocol[rows]]]
             if len(rows) == 0:
                 return
             rows = self._skip_extension_header(rows)
-        self.transport[rows[_EXTENSION_HEADERS[self.protocol[rows]]]] = UNKNOWN
+        self.transport[rows[IS_EXTENSION_HEADER[self.protocol[rows]]]] = UNKNOWN
 
     def _skip_extension_header(self, rows: Rows) -> Rows:
         """Steps over one extension header of each row; returns the rows whose next header begins at a known place."""
         offsets = self.transport[rows]
-        header = self.load(rows, offsets, _EXTENSION)
+        header = self.load(rows, offsets, EXTENSION_HEADER)
         protocol = self.protocol[rows]
         is_fragment = protocol == FRAGMENT_HEADER
-        cut = self.end[rows] - offsets < _EXTENSION.itemsize
+        cut = self.end[rows] - offsets < EXTENSION_HEADER.itemsize
         length = header["length"].astype(np.int64)
         size = np.where(protocol == AUTHENTICATION_HEADER, (length + 2) * 4, (length + 1) * 8)
-        size[is_fragment] = _EXTENSION.itemsize
+        size[is_fragment] = EXTENSION_HEADER.itemsize
         later = is_fragment & ((header["fragment"] & 0xFFF8) != 0)
         self.transport[rows] = np.where(cut | later, UNKNOWN, offsets + size)
         self.protocol[rows] = np.where(cut, protocol, header["next_header"])
@@ -292,15 +194,15 @@ class _Headers:
         rows = np.flatnonzero(self.transport >= 0)
         offsets = self.transport[rows]
         protocol = self.protocol[rows]
-        header = self.load(rows, offsets, _TRANSPORT)
+        header = self.load(rows, offsets, TRANSPORT_HEADER)
         captured = self.end[rows] - offsets
-        ports = np.where(_HAS_PORTS[protocol] & (captured >= 4), header["ports"], np.uint32(0))
-        icmp = np.flatnonzero(_IS_ICMP[protocol] & (captured >= 2))
+        ports = np.where(HAS_PORTS[protocol] & (captured >= 4), header["ports"], np.uint32(0))
+        icmp = np.flatnonzero(IS_ICMP[protocol] & (captured >= 2))
         if len(icmp):
             ports[icmp] = _icmp_ports(header[icmp], protocol[icmp], captured[icmp] >= 8)
         self.words["ports"][rows] = ports
-        self.transport_bytes[rows] = _TRANSPORT_BYTES[protocol]
-        tcp = np.flatnonzero((protocol == TCP) & (captured >= _TRANSPORT.itemsize))
+        self.transport_bytes[rows] = TRANSPORT_BYTES[protocol]
+        tcp = np.flatnonzero((protocol == TCP) & (captured >= TRANSPORT_HEADER.itemsize))
         self.tcp_flags[rows[tcp]] = header["tcp_flags"][tcp]
         self.transport_bytes[rows[tcp]] = (header["data_offset"][tcp] >> 4) * 4
 
@@ -364,9 +266,9 @@ def read_stations(batch: PacketBatch, packet_type: NDArray[np.uint8]) -> NDArray
     0 where there is no Ethernet header before the network layer.
     """
     start = batch.network_offset - batch.link_header_bytes
-    there = (batch.link_header_bytes >= _ETHERNET.itemsize) & (start >= 0)
-    room = np.where(there & (batch.network_offset <= len(batch.buffer)), _ETHERNET.itemsize, 0)
-    header = load_headers(batch.buffer, np.where(room > 0, start, 0), room, _ETHERNET)
+    there = (batch.link_header_bytes >= ETHERNET_HEADER.itemsize) & (start >= 0)
+    room = np.where(there & (batch.network_offset <= len(batch.buffer)), ETHERNET_HEADER.itemsize, 0)
+    header = load_headers(batch.buffer, np.where(room > 0, start, 0), room, ETHERNET_HEADER)
     # 8 bytes from the source address on would reach behind a header of 14 bytes.
     source = header["source_low"].astype(np.uint64) | header["source_high"].astype(np.uint64) << np.uint64(32)
     destination = header["destination"] & np.uint64(0xFFFF_FFFF_FFFF)
@@ -377,7 +279,7 @@ def read_stations(batch: PacketBatch, packet_type: NDArray[np.uint8]) -> NDArray
 def _icmp_ports(
     header: NDArray[np.void], protocol: NDArray[np.uint8], complete: NDArray[np.bool_]
 ) -> NDArray[np.uint32]:
-    """Type and code as source port, the echo identifier as destination port; raw words as in _KEY_WORDS."""
+    """Type and code as source port, the echo identifier as destination port; raw words as in KEY_WORDS."""
     kind = header["icmp_type"]
     echo = np.where(protocol == ICMP, (kind == 0) | (kind == 8), (kind == 128) | (kind == 129))
     identifier = np.where(echo & complete, header["echo_identifier"], 0).astype(np.uint32)

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from netdash.errors import NotPermittedError, NotSupportedError
 from netdash.kernel.byte_windows import load_headers
 from netdash.kernel.capture_filter import CaptureFilter
-from netdash.kernel.packet_parser import ETHERTYPE_QINQ, ETHERTYPE_VLAN, PacketBatch
+from netdash.kernel.packet_batch import PacketBatch
 from netdash.kernel.packet_socket import bind_to_all_interfaces
 from netdash.kernel.raw_flow import VLAN_PRESENT
 from netdash.model.packets import WatchedPacket, link_of_device
+from netdash.model.protocols import ETHERTYPE_QINQ, ETHERTYPE_VLAN
 
 SOL_PACKET = 263
 PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, PACKET_VNET_HDR = 5, 6, 10, 15

@@ -16,7 +16,8 @@ import numpy as np
 from netdash.errors import NetdashError
 from netdash.kernel.capture_filter import CaptureFilter
 from netdash.kernel.interval_counts import IntervalCounts
-from netdash.kernel.packet_parser import PacketParser, ParsedPackets
+from netdash.kernel.packet_batch import ParsedPackets
+from netdash.kernel.packet_parser import PacketParser
 from netdash.kernel.packet_ring import RETIRE_MS, RING_BYTES, PacketRing
 from netdash.kernel.privileges import drop_privileges
 from netdash.kernel.raw_flow import RawCounts

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from netdash.kernel.packet_parser import ParsedPackets
+from netdash.kernel.packet_batch import ParsedPackets
 from netdash.kernel.packet_ring import PacketRing
 from netdash.kernel.raw_flow import PACKET_OUTGOING
 from netdash.kernel.watch_filter import WatchFilter

@@ -6,16 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.kernel.raw_flow import FLAG_OVERFLOW, PACKET_OUTGOING, STATION_COUNTS
+from netdash.model.protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 
 MAX_STATIONS = 4096
 """Rows of one interval; the smallest beyond count in rows of station 0."""
 
-_ETHERTYPE_IPV4, _ETHERTYPE_IPV6 = 0x0800, 0x86DD
-
 
 def is_ip(keys: NDArray[np.void]) -> NDArray[np.bool_]:
     """Mask of FLOW_KEY rows whose flow has one station; all others of an interface share a flow."""
-    ip: NDArray[np.bool_] = (keys["ethertype"] == _ETHERTYPE_IPV4) | (keys["ethertype"] == _ETHERTYPE_IPV6)
+    ip: NDArray[np.bool_] = (keys["ethertype"] == ETHERTYPE_IPV4) | (keys["ethertype"] == ETHERTYPE_IPV6)
     return ip
 
 

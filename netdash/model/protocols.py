@@ -6,6 +6,8 @@ from typing import Final
 
 ETHERTYPE_IPV4: Final = 0x0800
 ETHERTYPE_IPV6: Final = 0x86DD
+ETHERTYPE_VLAN: Final = 0x8100
+ETHERTYPE_QINQ: Final = 0x88A8
 
 ICMP, IGMP, TCP, UDP, DCCP, GRE, ESP, AH, ICMPV6, SCTP, UDPLITE = 1, 2, 6, 17, 33, 47, 50, 51, 58, 132, 136
 
@@ -42,14 +44,14 @@ ETHERTYPE_NAMES: Final[dict[int, str]] = {
     0x0806: "arp",
     0x0842: "wake-on-lan",
     0x8035: "rarp",
-    0x8100: "vlan",
+    ETHERTYPE_VLAN: "vlan",
     0x8809: "lacp",
     0x8847: "mpls",
     0x8848: "mpls",
     0x8863: "pppoe-discovery",
     0x8864: "pppoe",
     0x888E: "eapol",
-    0x88A8: "qinq",
+    ETHERTYPE_QINQ: "qinq",
     0x88CC: "lldp",
     0x88E5: "macsec",
     0x88F7: "ptp",

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from ipaddress import ip_address
 from random import Random
@@ -93,15 +93,16 @@ def assert_same_as_interface(counts: RawCounts, port: Port, outgoing: bool) -> N
 @pytest.mark.parametrize("ipv6", [False, True])
 async def test_udp_flows_are_counted_to_the_byte_on_both_ends(lab: Lab, ipv6: bool) -> None:
     header_bytes = 14 + (40 if ipv6 else 20) + 8
-    with counter_in(lab.a) as sending, counter_in(lab.b) as receiving:
+    with counter_in(lab.a) as sending, counter_in(lab.b) as receiving, ExitStack() as held:
         sent = {}
         for number in range(20):
-            with udp_pair(lab, ipv6, 9000 + number) as (sender, receiver):
-                sizes = [(number * 97 + step * 13) % 1400 for step in range(number + 1)]
-                for size in sizes:
-                    sender.send(bytes(size))
-                    receiver.recv(2000)
-                sent[sender.getsockname()[1]] = (9000 + number, sizes)
+            # All stay open: the source port of a closed one may come again.
+            sender, receiver = held.enter_context(udp_pair(lab, ipv6, 9000 + number))
+            sizes = [(number * 97 + step * 13) % 1400 for step in range(number + 1)]
+            for size in sizes:
+                sender.send(bytes(size))
+                receiver.recv(2000)
+            sent[sender.getsockname()[1]] = (9000 + number, sizes)
         for counter, port, packet_type in (
             (sending, lab.a, PACKET_OUTGOING),
             (receiving, lab.b, PACKET_HOST),

@@ -16,7 +16,7 @@ from netdash.collector.protocols import interface_protocols
 from netdash.collector.stations import station_rows
 from netdash.errors import NetdashError
 from netdash.kernel.interval_counts import IntervalCounts
-from netdash.kernel.packet_parser import ParsedPackets
+from netdash.kernel.packet_batch import ParsedPackets
 from netdash.kernel.raw_flow import SIZE_LIMITS
 from netdash.model.local_nets import LocalNets
 from netdash.model.sanitize import sanitize

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.kernel.packet_parser import PacketBatch, PacketParser, ParsedPackets, read_stations
+from netdash.kernel.packet_batch import PacketBatch, ParsedPackets
+from netdash.kernel.packet_parser import PacketParser, read_stations
 from netdash.model.local_nets import LocalNets
 from netdash.sources.capture.directions import Directions
 from netdash.sources.capture.file import ReadState

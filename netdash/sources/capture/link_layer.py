@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdash.kernel.byte_windows import load_headers
-from netdash.kernel.packet_parser import PacketBatch
+from netdash.kernel.packet_batch import PacketBatch
 from netdash.kernel.raw_flow import (
     PACKET_BROADCAST,
     PACKET_HOST,

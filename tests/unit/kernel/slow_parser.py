@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from hypothesis import strategies as st
 
-from netdash.kernel.packet_parser import PacketBatch, PacketParser, ParsedPackets
+from netdash.kernel.packet_batch import PacketBatch, ParsedPackets
+from netdash.kernel.packet_parser import PacketParser
 from netdash.kernel.raw_flow import FLAG_FRAGMENT, VLAN_PRESENT
 
 EXTENSION_HEADERS = (0, 43, 44, 51, 60, 135)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from netdash.kernel.flow_table import FlowTable
 from netdash.kernel.interval_counts import IntervalCounts
-from netdash.kernel.packet_parser import ParsedPackets
+from netdash.kernel.packet_batch import ParsedPackets
 from netdash.kernel.raw_flow import FLAG_OVERFLOW, FLOW_KEY, FLOW_VALUE, SIZE_BUCKETS, SIZE_LIMITS
 
 SUMS = ("wire_packets", "wire_bytes", "skb_bytes", "skb_packets")
