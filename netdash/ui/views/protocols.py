@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
@@ -20,11 +19,11 @@ from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, InterfaceScope, Narrowing, Scope
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
-from netdash.ui.views.counter_rules import finding, findings
-from netdash.ui.views.counter_texts import meaning
+from netdash.ui.views.counter_rules import findings
 from netdash.ui.views.flow_text import ServiceNames
 from netdash.ui.views.general_table import general_table
 from netdash.ui.views.protocol_keys import PROTOCOL_KEYS, Page, keys_of_page, page_titles
+from netdash.ui.views.protocol_lines import PAGE_WORDS, counter_parts, place_parts, since_parts
 from netdash.ui.views.protocol_rows import counter_table, protocol_table, size_table, total_rates
 from netdash.ui.views.service_table import FROM_SMALLEST, SORTS, ServiceTable, service_words
 from netdash.ui.views.station_table import STATION_FROM_SMALLEST, STATION_SORTS, StationTable
@@ -248,25 +247,13 @@ class ProtocolsView(View):
 
     def _draw_lines(self, taken: _Taken, figures: InterfaceProtocolFigures | None) -> None:
         """Whose figures these are, and the pages."""
-        place: list[Part] = [" ◂ "]
-        if self._chosen is None:
-            names = ", ".join(interface.name for interface in taken.headline)
-            physical = all(interface.kind == "physical" for interface in taken.headline)
-            place += [("all physical" if physical else "all", Tone.ACCENT), f": {names}" if names else ""]
-        else:
-            place.append((self._chosen, Tone.ACCENT))
-        place.append(" ▸")
-        if self.state.scope.process is not None:
-            place.append((" all processes: packets are not counted by process", Tone.WARN))
+        place = place_parts(self._chosen, taken.headline, of_process=self.state.scope.process is not None)
         right: list[Part] = [("packets are not counted here ", Tone.WARN)]
         if figures is not None:
             right = total_rates(figures, taken.figures.interval, self.state.units)
         self.query_one("#protocol-interface", TextLine).show(place, right)
         found = len(findings(taken.figures))
-        used = taken.figures.gauges.get("Sockstat.sockets.used")
-        told: list[Part] = [(f"{used} sockets in use  ", Tone.DIM)] if used is not None else []
-        if taken.since is not None:
-            told.append((time.strftime("since %H:%M:%S ", time.localtime(taken.since)), Tone.DIM))
+        told = since_parts(taken.figures, taken.since)
         titles = page_titles(self.state.keymap, found)
         bad = (Page.COUNTERS,) if found else ()
         self.query_one("#protocol-pages", PageLine).show_pages(titles, self._page, told, bad=bad)
@@ -276,27 +263,14 @@ class ProtocolsView(View):
         self.query_one("#protocol-detail", TextLine).show(self._detail())
 
     def _detail(self) -> list[Part]:
-        if self._page is Page.SIZES:
-            return [
-                (" frames with their headers as on the wire, since the start; >MTU: offload or a wrong MTU", Tone.DIM)
-            ]
-        if self._page is Page.PORTS:
-            return [(" the port of a listener here, else the lower of both; here: this host offers it", Tone.DIM)]
-        if self._page is Page.GENERAL:
-            return [(" packets since the start, both directions; checksum errors: kernel counters, by host", Tone.DIM)]
+        if self._page in PAGE_WORDS:
+            return [(f" {PAGE_WORDS[self._page]}", Tone.DIM)]
         if self._page is Page.STATIONS:
             table = self.query_one("#protocol-stations", LineTable)
             model = table.model
             return model.detail(table.cursor_index) if isinstance(model, StationTable) and len(model) else []
-        name = self.query_one("#protocol-counters", LineTable).cursor_key
-        if not isinstance(name, str) or self._taken is None:
-            return [(" kernel counters are of all interfaces of this network namespace", Tone.DIM)]
-        found = finding(self._taken.figures, name)
-        if found is None:
-            words = meaning(name)
-            return [(f" {name}: {words or 'no words for it here; see nstat(8) and snmp_counter.rst'}", Tone.DIM)]
-        parts: list[Part] = [(f" ! {found.how_much}", Tone.BAD)]
-        return [*parts, f"  look: {found.look}"] if found.look else parts
+        figures = None if self._taken is None else self._taken.figures
+        return counter_parts(figures, self.query_one("#protocol-counters", LineTable).cursor_key)
 
     @on(LineTable.Highlighted)
     def _on_highlighted(self) -> None:
