@@ -112,7 +112,7 @@ class ServiceHistory:
 
 
 def _moved(snapshot: Snapshot) -> NDArray[np.void]:
-    """SERVICE_ROW of each flow with ports, not joined yet."""
+    """SERVICE_ROW of the flows with ports, one row a key, by rising key."""
     flows = snapshot.flows
     with_ports = np.isin(flows["protocol"], list(PORT_PROTOCOLS)) & (
         flows["flags"] & (FLOW_OVERFLOW | FLOW_FRAGMENT) == 0
@@ -125,17 +125,21 @@ def _moved(snapshot: Snapshot) -> NDArray[np.void]:
     port = np.where(between, np.minimum(local, remote), np.where(here, local, remote))
     # Of what is passed on the table's local end is the one that the port is compared with, too.
     to_local = np.where(between, local <= remote, here)
-    rows = np.zeros(len(flows), SERVICE_ROW)
-    rows["key"] = service_keys(
-        *(column.astype(np.uint64) for column in (flows["ifindex"], flows["protocol"], side, port))
-    )
+    keys = service_keys(*(column.astype(np.uint64) for column in (flows["ifindex"], flows["protocol"], side, port)))
+    distinct, inverse = np.unique(keys, return_inverse=True)
+    rows = np.zeros(len(distinct), SERVICE_ROW)
+    rows["key"] = distinct
     amount = "payload" if snapshot.mode.layer is Layer.PAYLOAD else "bytes"
-    for name in (amount, "packets"):
+    for name, figure in ((amount, "bytes"), ("packets", "packets")):
         rx, tx = (np.maximum(flows[f"{direction}_{name}"], 0) for direction in ("rx", "tx"))
-        figure = "packets" if name == "packets" else "bytes"
-        rows[f"to_{figure}"] = rows[f"to_{figure}_now"] = np.where(to_local, rx, tx)
-        rows[f"from_{figure}"] = rows[f"from_{figure}_now"] = np.where(to_local, tx, rx)
+        for way, moved in (("to", np.where(to_local, rx, tx)), ("from", np.where(to_local, tx, rx))):
+            rows[f"{way}_{figure}"] = rows[f"{way}_{figure}_now"] = _sums(inverse, moved, len(rows))
     return rows
+
+
+def _sums(group: NDArray[np.intp], figures: NDArray[np.int64], groups: int) -> NDArray[np.float64]:
+    """By group; sums as doubles are exact below 2^53."""
+    return np.asarray(np.bincount(group, figures, groups), np.float64) if len(figures) else np.zeros(groups)
 
 
 def _is_offered(sockets: NDArray[np.void], flows: NDArray[np.void]) -> NDArray[np.bool_]:
@@ -152,8 +156,7 @@ def _joined(keys: NDArray[np.uint64], rows: NDArray[np.void]) -> NDArray[np.void
     joined = np.zeros(len(distinct), SERVICE_ROW)
     joined["key"] = distinct
     for name in FIGURES:
-        # Sums as doubles are exact below 2^53.
-        joined[name] = np.bincount(inverse, rows[name], len(distinct)) if len(rows) else 0
+        joined[name] = _sums(inverse, rows[name], len(distinct))
     return joined
 
 
