@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from netdash.model.protocols import TCP
 from netdash.model.tables import UNKNOWN
 
-_WILDCARD: Final = bytes(16)
 _ENDS: Final = ("local", "local_port", "remote", "remote_port")
 _TURNED: Final = ("remote", "remote_port", "local", "local_port")
 
@@ -27,12 +26,9 @@ def rows_of_connection(flows: NDArray[np.void], row: int) -> NDArray[np.intp]:
     A packet that crosses a VLAN, a bridge and a port stands once on each. What a router or NAT renames is not found.
     """
     flow = flows[row]
-    candidates = np.flatnonzero((flows["protocol"] == flow["protocol"]) & (flows["ethertype"] == flow["ethertype"]))
-    some = flows[candidates]
-    same = np.zeros(len(some), np.bool_)
-    for names in (_ENDS, _TURNED):
-        same |= _equal(some, names, flow)
-    others = candidates[same & (candidates != row)]
+    alike = (flows["protocol"] == flow["protocol"]) & (flows["ethertype"] == flow["ethertype"])
+    found = np.concatenate([_with_ends(flows, alike, names, flow) for names in (_ENDS, _TURNED)])
+    others = np.unique(found[found != row])
     return np.concatenate([[row], others]).astype(np.intp)
 
 
@@ -41,18 +37,20 @@ def rows_of_socket(flows: NDArray[np.void], socket: np.void) -> NDArray[np.intp]
     crosses; none for one that waits for anybody."""
     if not int(socket["remote_port"]):
         return np.zeros(0, np.intp)
-    candidates = np.flatnonzero((flows["protocol"] == socket["protocol"]) & (flows["flags"] == 0))
-    return candidates[_equal(flows[candidates], _ENDS, socket)]
+    alike = (flows["protocol"] == socket["protocol"]) & (flows["flags"] == 0)
+    return _with_ends(flows, alike, _ENDS, socket)
 
 
-def _equal(rows: NDArray[np.void], names: tuple[str, ...], flow: np.void) -> NDArray[np.bool_]:
-    """Whether the ends of `rows`, taken in the order of `names`, are those of `flow`."""
+def _with_ends(
+    rows: NDArray[np.void], alike: NDArray[np.bool_], names: tuple[str, ...], like: np.void
+) -> NDArray[np.intp]:
+    """Which of the rows `alike` have, in the order of `names`, the ends of `like`. Their ports leave few to look at."""
     local, local_port, remote, remote_port = names
-    equal: NDArray[np.bool_] = (rows[local_port] == flow["local_port"]) & (rows[remote_port] == flow["remote_port"])
+    ports = (rows[local_port] == like["local_port"]) & (rows[remote_port] == like["remote_port"])
+    found = np.flatnonzero(alike & ports)
     for name, end in ((local, "local"), (remote, "remote")):
-        left = np.flatnonzero(equal)
-        equal[left] = (rows[name][left] == flow[end]).all(axis=1)
-    return equal
+        found = found[(rows[name][found] == like[end]).all(axis=1)]
+    return found
 
 
 def socket_of_flow(sockets: NDArray[np.void], flow: np.void) -> int | None:
@@ -62,15 +60,11 @@ def socket_of_flow(sockets: NDArray[np.void], flow: np.void) -> int | None:
     one of the flow's own process goes first.
     """
     ports = np.flatnonzero((sockets["protocol"] == flow["protocol"]) & (sockets["local_port"] == flow["local_port"]))
-    local, remote = flow["local"].tobytes(), flow["remote"].tobytes()
-    connected, bound = [], []
-    for index in ports.tolist():
-        socket = sockets[index]
-        here, there = socket["local"].tobytes(), socket["remote"].tobytes()
-        if here == local and there == remote and socket["remote_port"] == flow["remote_port"]:
-            connected.append(index)
-        elif here in (local, _WILDCARD) and there == _WILDCARD and int(flow["protocol"]) != TCP:
-            bound.append(index)
-    found = connected or bound
-    own = [index for index in found if int(flow["pid"]) != UNKNOWN and sockets["pid"][index] == flow["pid"]]
-    return next(iter(own or found), None)
+    here = (sockets["local"][ports] == flow["local"]).all(axis=1)
+    there = (sockets["remote"][ports] == flow["remote"]).all(axis=1)
+    found = ports[here & there & (sockets["remote_port"][ports] == flow["remote_port"])]
+    if not len(found) and int(flow["protocol"]) != TCP:
+        anywhere = ~sockets["local"][ports].any(axis=1)
+        found = ports[(here | anywhere) & ~sockets["remote"][ports].any(axis=1)]
+    own = found[sockets["pid"][found] == flow["pid"]] if int(flow["pid"]) != UNKNOWN else found[:0]
+    return next(iter((*own.tolist(), *found.tolist())), None)
