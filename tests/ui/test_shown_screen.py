@@ -93,7 +93,7 @@ def line(*pieces: tuple[str, str], width: int = WIDTH) -> Strip:
     return strip.adjust_cell_length(width - 1).adjust_cell_length(width, Style.parse(LOOKS[0]))
 
 
-GLYPHS = (*string.ascii_letters[:6], *"  0123 ⣿⣷▁▇│漢", "e\u0301", "🛜")
+GLYPHS = (*string.ascii_letters[:6], *"  0123 ⣿⣷▁▇│漢", "e\u0301", "🪙")
 TEXTS = st.lists(st.sampled_from(GLYPHS), max_size=9).map("".join)
 LINES = st.lists(st.tuples(TEXTS, st.sampled_from(LOOKS)), max_size=6).map(lambda pieces: line(*pieces))
 
