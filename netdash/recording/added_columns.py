@@ -1,4 +1,4 @@
-"""Columns that tables of sums have got since the first recordings: added when such a file is continued, and not known
+"""Columns that tables have got since the first recordings: added when such a file is continued, and not known
 when it is read as it is."""
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 _ADDED: Final = {
+    "moment": ("last_flow",),
     "interface_minute": ("rx_multicast", "speed_bps"),
     "interface_hour": ("rx_multicast", "speed_bps"),
 }

@@ -18,6 +18,8 @@ _STEPS: Final = 8
 _FLOWS_AT_ONCE: Final = 5_000
 _VACUUM_PAGES: Final = 512
 _DAY_SECONDS: Final = 86_400
+_ROW_OF_FLOW_SECONDS: Final = 3_660
+"""A row of a flow is brought up to date for an hour, and the minute in which that ends."""
 _MINUTE_TABLES: Final = ("interface_minute", "process_minute", "remote_minute")
 
 
@@ -47,7 +49,7 @@ class Retention:
         for _ in range(_STEPS):
             oldest = self._oldest_group()
             too_much = self.used_bytes() > self._limits.max_bytes
-            too_old = oldest is not None and oldest[2] < now - self._limits.max_age_seconds
+            too_old = oldest is not None and self._age(oldest, now) > self._limits.max_age_seconds
             sums_are_most = oldest is None or self._frames_bytes() * 2 < self.used_bytes()
             if too_much and sums_are_most and self._drop_oldest_sums(last_resort=oldest is None):
                 deleted = True
@@ -79,6 +81,21 @@ class Retention:
         ).fetchone()
         return first, last, latest
 
+    def _age(self, group: tuple[int, int, float], now: float) -> float:
+        """Seconds, at least. A group in the future was recorded while the clock was wrong; it is as old as what was
+        recorded after it."""
+        _, last, latest = group
+        step = 1
+        while latest > now:
+            later = self._connection.execute(
+                "SELECT time FROM moment WHERE id >= ? ORDER BY id LIMIT 1", (last + step,)
+            ).fetchone()
+            if later is None:
+                return 0.0
+            # Farther and farther on: there may be millions in the future.
+            latest, step = later[0], 2 * step
+        return now - latest
+
     def _frames_bytes(self) -> int:
         found = self._connection.execute("SELECT sum(bytes) FROM moment").fetchone()
         return int(found[0] or 0)
@@ -88,11 +105,20 @@ class Retention:
             self._connection.execute(f"DELETE FROM {table} WHERE id BETWEEN ? AND ?", (first, last))
 
     def _drop_flows(self) -> None:
-        """Flows go with the frames that they were seen in. A row is of one hour, so the oldest rows end first."""
+        """Flows go with the frames that they were seen in. A row is of one hour, so the oldest rows end first.
+
+        Where the clock was set, times do not tell what is older, but the order of the rows does.
+        """
+        begin, mark = self._connection.execute(
+            "SELECT time - interval, last_flow FROM moment WHERE id = (SELECT min(id) FROM moment)"
+        ).fetchone()
         self._connection.execute(
-            "DELETE FROM flow WHERE id IN (SELECT id FROM flow ORDER BY id LIMIT ?) AND last < "
-            "(SELECT time - interval FROM moment WHERE id = (SELECT min(id) FROM moment))",
-            (_FLOWS_AT_ONCE,),
+            # The last one stays, or numbers would begin anew.
+            "DELETE FROM flow WHERE id IN (SELECT id FROM flow ORDER BY id LIMIT :many) "
+            "AND id < (SELECT max(id) FROM flow) AND "
+            "CASE WHEN :mark IS NULL THEN last < :begin "
+            "ELSE id <= :mark AND NOT last BETWEEN :begin AND :begin + :seconds END",
+            {"many": _FLOWS_AT_ONCE, "mark": mark, "begin": begin, "seconds": _ROW_OF_FLOW_SECONDS},
         )
 
     def _drop_oldest_sums(self, last_resort: bool) -> bool:

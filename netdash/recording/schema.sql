@@ -60,7 +60,8 @@ CREATE TABLE moment (
     interval REAL NOT NULL,              -- seconds; 0 = baseline: names and states, no figures
     rx_bytes INTEGER,                    -- headline total: of the physical interfaces
     tx_bytes INTEGER,
-    bytes INTEGER NOT NULL               -- size of its frame
+    bytes INTEGER NOT NULL,              -- size of its frame
+    last_flow INTEGER                    -- where the frame is whole: the last row of `flow` before it; no clock says so
 );
 -- The moments of a key frame's group; also what keeps the oldest of them quick to find.
 CREATE INDEX moment_key ON moment (key);

@@ -156,12 +156,13 @@ class RecordingWriter:
         frame = self._frames.encode(snapshot)
         if frame.is_key:
             self._key = self._next
+        last_flow = self._last_flow() if frame.is_key else None
         headline = headline_interfaces(snapshot.interfaces)
         received = [i.rx_bytes for i in headline if i.rx_bytes is not None]
         sent = [i.tx_bytes for i in headline if i.tx_bytes is not None]
         self._connection.execute(
-            "INSERT INTO moment (id, run, key, time, monotonic_ns, interval, rx_bytes, tx_bytes, bytes) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO moment (id, run, key, time, monotonic_ns, interval, rx_bytes, tx_bytes, bytes, last_flow) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 self._next,
                 self._run,
@@ -172,9 +173,13 @@ class RecordingWriter:
                 sum(received) if received else None,
                 sum(sent) if sent else None,
                 len(frame.data) + len(frame.sockets or b""),
+                last_flow,
             ),
         )
         self._connection.execute("INSERT INTO frame VALUES (?, ?, ?)", (self._next, frame.data, frame.sockets))
+
+    def _last_flow(self) -> int:
+        return int(self._connection.execute("SELECT ifnull(max(id), 0) FROM flow").fetchone()[0])
 
     def _write_minute(self, last: int) -> None:
         """`last`: the last moment that is in the sums."""

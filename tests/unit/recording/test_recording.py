@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from netdash.errors import NetdashError
 from netdash.model.snapshot import Snapshot
@@ -214,6 +215,51 @@ def test_the_oldest_goes_by_age_but_not_because_the_clock_jumped(tmp_path: Path)
     record(path, [*written, replace(snapshot(400), time=HOUR_BEGIN + 10**8)], limits)
     first = read_all(path)[0].time - HOUR_BEGIN
     assert 120 <= first <= 200
+
+
+def many_flows(number: int) -> NDArray[np.void]:
+    """As many new connections a minute as a small file holds for some minutes."""
+    table = np.repeat(flow(), 80)
+    table["id"] = np.arange(len(table)) + number * len(table) + 1
+    return table
+
+
+def test_a_clock_that_was_in_the_future_does_not_keep_the_file_from_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netdash.recording.frames.KEY_FRAMES", 10)
+    path = tmp_path / "a"
+    writer = quick_writer(str(path), Limits(max_bytes=600_000))
+    for n in range(0, 6000, 30):
+        written = snapshot(n, flows=many_flows(n))
+        writer.append(replace(written, time=written.time + 10**8) if n < 1500 else written)
+    writer.finish()
+    writer.close()
+    assert path.stat().st_size < 800_000
+    kept = [s.time - HOUR_BEGIN for s in read_all(path)]
+    assert len(kept) > 20
+    # What is left of connections is of the time that is left of intervals.
+    earliest = kept[0] + HOUR_BEGIN - 200
+    assert rows(path, f"SELECT count(*) FROM flow WHERE last < {earliest} OR last > {HOUR_BEGIN + 6000}") == [(0,)]
+
+
+def test_what_was_recorded_in_the_future_grows_old_too(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    written = [snapshot(n) for n in range(700)]
+    ahead = [replace(each, time=each.time + 10**8) for each in written[:200]]
+    record(path, [*ahead, *written[200:]], Limits(max_age_seconds=200.0))
+    assert 400 <= read_all(path)[0].time - HOUR_BEGIN <= 500
+
+
+def test_a_connection_after_days_of_silence_stays(tmp_path: Path) -> None:
+    """Although all rows before it went."""
+    path = tmp_path / "a"
+    limits = Limits(max_age_seconds=20_000.0)
+    busy = [snapshot(n, flows=flow(id=n + 1)) for n in range(0, 300, 10)]
+    silent = [snapshot(n, flows=flow()[:0]) for n in range(300, 40_000, 100)]
+    late = [snapshot(n, flows=flow(id=n)) for n in range(40_000, 50_000, 100)]
+    record(path, [*busy, *silent, *late], limits)
+    assert rows(path, "SELECT count(*) FROM flow") == [(len(late),)]
 
 
 def test_sums_of_minutes_stay_for_over_a_year(tmp_path: Path) -> None:
