@@ -14,7 +14,6 @@ from netdash.collector.messages import Command, Kind, SetInterval, SetRecording,
 from netdash.collector.packet_watcher import PacketWatcher
 from netdash.collector.poller import Collector
 from netdash.collector.recorder import Recorder, start_in_thread
-from netdash.errors import NetdashError
 from netdash.kernel.capture_filter import compile_capture_filter
 from netdash.model.recording_status import RecordingStatus
 from netdash.options import MAX_DELAY_SECONDS, MIN_DELAY_SECONDS, Options
@@ -43,69 +42,90 @@ async def collect(
     try:
         if options.log_path is not None:
             recorder.start(options.delay_seconds)
-    except NetdashError:
-        await collector.close()
-        raise
-    stopping, gone = asyncio.Event(), asyncio.Event()
-    switching, switches = asyncio.Lock(), set[asyncio.Task[None]]()
-
-    def obey(command: Command) -> None:
-        if isinstance(command, SetInterval):
-            clock.set_interval(_clamped(command.seconds))
-        elif isinstance(command, WatchPackets):
-            watcher.ask(command.number, command.watch)
-        elif isinstance(command, SetRecording):
-            task = asyncio.create_task(switch_recording(command.on))
-            switches.add(task)
-            task.add_done_callback(switches.discard)
-        elif isinstance(command, Stop):
-            stopping.set()
-            clock.wake()
-
-    def lose() -> None:
-        gone.set()
-        clock.wake()
-
-    def tell_recording() -> None:
-        if recorder.status is not None:
-            channel.tell(recorder.status)
-
-    async def switch_recording(on: bool) -> None:
-        async with switching:
-            if on and not recorder.active:
-                await start_in_thread(recorder, clock.seconds)
-            elif not on:
-                await recorder.stop()
-            tell_recording()
-
-    async def take_snapshot() -> None:
-        snapshot = await collector.snapshot()
-        recorder.add(snapshot, collector.device_counters())
-        tell_recording()
-        channel.send(snapshot)
-        watcher.refresh(snapshot)
-
-    channel = SnapshotChannel(connection, obey, lose)
-    watcher = PacketWatcher(collector.layers.counter, channel.send_packets)
-    watching = asyncio.create_task(watcher.run())
-    try:
-        await take_snapshot()
-        while not (stopping.is_set() or gone.is_set()):
-            if await clock.tick():
-                await take_snapshot()
-        if recorder.active or not gone.is_set():
-            await take_snapshot()
-        await asyncio.gather(*switches)
-        if (status := await recorder.stop()) is not None:
-            on_close(status)
-        if not gone.is_set():
-            await channel.finish(Kind.END)
+        await _Loop(collector, recorder, clock, connection).run(on_close)
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        channel.close()
         await collector.close()
+
+
+class _Loop:
+    """What goes on beside the ticks: commands, a recording, the watch of packets."""
+
+    def __init__(
+        self, collector: Collector, recorder: Recorder, clock: IntervalClock, connection: socket.socket
+    ) -> None:
+        self._collector = collector
+        self._recorder = recorder
+        self._clock = clock
+        self._stopping = self._gone = False
+        self._switching = asyncio.Lock()
+        self._switches = set[asyncio.Task[None]]()
+        """Beginnings and ends of recordings that are under way."""
+        self._channel = SnapshotChannel(connection, self._obey, self._lose)
+        self._watcher = PacketWatcher(collector.layers.counter, self._channel.send_packets)
+
+    async def run(self, on_close: Callable[[RecordingStatus], None]) -> None:
+        """Until `Stop`, or until the reader is gone."""
+        watching = asyncio.create_task(self._watcher.run())
+        try:
+            await self._tick(on_close)
+            if not self._gone:
+                await self._channel.finish(Kind.END)
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+            self._channel.close()
+
+    async def _tick(self, on_close: Callable[[RecordingStatus], None]) -> None:
+        try:
+            await self._take_snapshot()
+            while not (self._stopping or self._gone):
+                if await self._clock.tick():
+                    await self._take_snapshot()
+            if self._recorder.active or not self._gone:
+                await self._take_snapshot()
+        finally:
+            # Also where nothing can be counted any more: what waits for the disk belongs into the recording.
+            await asyncio.gather(*self._switches)
+            if (status := await self._recorder.stop()) is not None:
+                on_close(status)
+
+    def _obey(self, command: Command) -> None:
+        if isinstance(command, SetInterval):
+            self._clock.set_interval(_clamped(command.seconds))
+        elif isinstance(command, WatchPackets):
+            self._watcher.ask(command.number, command.watch)
+        elif isinstance(command, SetRecording):
+            task = asyncio.create_task(self._switch_recording(command.on))
+            self._switches.add(task)
+            task.add_done_callback(self._switches.discard)
+        elif isinstance(command, Stop):
+            self._stopping = True
+            self._clock.wake()
+
+    def _lose(self) -> None:
+        """The reader is gone."""
+        self._gone = True
+        self._clock.wake()
+
+    async def _switch_recording(self, on: bool) -> None:
+        async with self._switching:
+            if on and not self._recorder.active:
+                await start_in_thread(self._recorder, self._clock.seconds)
+            elif not on:
+                await self._recorder.stop()
+            self._tell_recording()
+
+    def _tell_recording(self) -> None:
+        if self._recorder.status is not None:
+            self._channel.tell(self._recorder.status)
+
+    async def _take_snapshot(self) -> None:
+        snapshot = await self._collector.snapshot()
+        self._recorder.add(snapshot, self._collector.device_counters())
+        self._tell_recording()
+        self._channel.send(snapshot)
+        self._watcher.refresh(snapshot)
 
 
 def _clamped(seconds: float) -> float:
