@@ -260,11 +260,17 @@ def _told(state: DashboardState, matching: Mask, *within: Mask | None) -> Mask:
 
 
 def _protocols(snapshot: Snapshot) -> set[str]:
-    pairs = np.unique(snapshot.flows[["protocol", "ethertype"]]).tolist()
+    pairs = _distinct_pairs(snapshot.flows["protocol"], snapshot.flows["ethertype"])
     names = {protocol_name(protocol, ethertype) for protocol, ethertype in pairs}
     return names | {protocol_name(protocol) for protocol in np.unique(snapshot.sockets["protocol"]).tolist()}
 
 
 def _states(snapshot: Snapshot) -> set[str]:
-    pairs = np.unique(snapshot.sockets[["protocol", "state"]]).tolist()
+    pairs = _distinct_pairs(snapshot.sockets["protocol"], snapshot.sockets["state"])
     return {name for protocol, state in pairs if (name := state_name(protocol, state)) is not None}
+
+
+def _distinct_pairs(first: NDArray[np.uint8], second: NDArray[np.unsignedinteger]) -> list[tuple[int, int]]:
+    """As one number each: NumPy sorts rows of two columns a hundred times as slow."""
+    numbers = np.unique(first.astype(np.uint32) << np.uint32(16) | second).tolist()
+    return [(number >> 16, number & 0xFFFF) for number in numbers]

@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netdash.model.ordering import stable_order
 from netdash.model.process_history import UNKNOWN_MOVED, Moved
 from netdash.model.protocols import TCP
 from netdash.model.snapshot import Layer, Process, Snapshot
-from netdash.model.tables import UNKNOWN
+from netdash.model.tables import UNKNOWN, take
 from netdash.ui.views.flow_groups import one_per_connection
 from netdash.ui.views.flow_order import SHOWN_FOR_NS
 from netdash.ui.views.flow_text import Labels, connection_scope, protocol_text
@@ -99,9 +100,9 @@ def connection_rows(
         chosen &= within(table.flows)
     positions = one_per_connection(table, np.flatnonzero(chosen))
     rates = table.rates[1][:, positions].sum(axis=0)
-    positions = positions[np.argsort(-rates, kind="stable")][:MAX_CONNECTIONS]
+    positions = positions[stable_order(-rates)[:MAX_CONNECTIONS]]
     kind = "payload" if payload or snapshot.mode.layer == Layer.PAYLOAD else "bytes"
-    last = _last_rates(snapshot, process.pid, kind)
+    last = _last_rates(snapshot, process.pid, table.flows["id"][positions], kind)
     rows = []
     for position in positions:
         flow = table.flows[position]
@@ -119,12 +120,15 @@ def connection_rows(
     return rows
 
 
-def _last_rates(snapshot: Snapshot, pid: int, kind: str) -> dict[int, tuple[float | None, float | None]]:
-    """Bytes per second, received and sent, of each flow of a process in the last interval; None where not known."""
+def _last_rates(
+    snapshot: Snapshot, pid: int, flow_ids: NDArray[np.uint64], kind: str
+) -> dict[int, tuple[float | None, float | None]]:
+    """Bytes per second, received and sent, of some flows of a process in the last interval; None where not known."""
     seconds = snapshot.interval or 1.0
 
     def rate(count_bytes: int) -> float | None:
         return None if count_bytes == UNKNOWN else count_bytes / seconds
 
-    own = snapshot.flows[snapshot.flows["pid"] == pid]
-    return {int(row["id"]): (rate(int(row[f"rx_{kind}"])), rate(int(row[f"tx_{kind}"]))) for row in own}
+    flows = snapshot.flows
+    wanted = take(flows, (flows["pid"] == pid) & np.isin(flows["id"], flow_ids))
+    return {int(row["id"]): (rate(int(row[f"rx_{kind}"])), rate(int(row[f"tx_{kind}"]))) for row in wanted}
