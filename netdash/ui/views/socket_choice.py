@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from netdash.model.hashing import address_words
 from netdash.model.history import SocketFigures
+from netdash.model.ordering import lexical_order
 from netdash.model.protocols import CLOSE, ESTABLISHED, LISTEN, TCP, TCP_STATES, protocol_name
+from netdash.model.tables import take
 from netdash.model.units import NOT_KNOWN
 
 FROM_A_TO_Z: Final = frozenset({"protocol", "local", "remote", "port", "state", "process", "user"})
@@ -114,6 +116,11 @@ def of_kind(figures: SocketFigures, kind: SocketKind) -> NDArray[np.bool_]:
     return np.ones(len(figures), np.bool_)
 
 
+def chosen(sockets: NDArray[np.void], positions: NDArray[np.intp]) -> NDArray[np.void]:
+    """Some sockets, given by rising positions; all of them without a copy."""
+    return sockets if len(positions) == len(sockets) else take(sockets, positions)
+
+
 def queued_bytes(sockets: NDArray[np.void]) -> NDArray[np.int64]:
     """Bytes in both queues; of a listener the connections that wait, for its send queue is a limit."""
     rqueue, wqueue = sockets["rqueue"].astype(np.int64), sockets["wqueue"].astype(np.int64)
@@ -132,7 +139,7 @@ def ordered(
 
     `names`: process and user of each pid.
     """
-    rows = figures.sockets[positions]
+    rows = chosen(figures.sockets, positions)
     steady = [rows["cookie"], rows["local_port"]]
     key: NDArray[np.int64] | NDArray[np.float64]
     if sort == "trouble":
@@ -146,9 +153,9 @@ def ordered(
     elif sort in _PLAIN_COLUMNS:
         key = rows[_PLAIN_COLUMNS[sort]].astype(np.int64)
     else:
-        order = np.lexsort(_text_keys(rows, sort, steady, names))
+        order = lexical_order(_text_keys(rows, sort, steady, names))
         return positions[order[::-1] if descending else order]
-    return positions[np.lexsort([*steady, -key if descending else key])]
+    return positions[lexical_order([*steady, -key if descending else key])]
 
 
 def _text_keys(

@@ -26,6 +26,7 @@ from netdash.ui.views.socket_choice import (
     SORT_WORDS,
     ProtocolCount,
     SocketKind,
+    chosen,
     in_scope,
     of_kind,
     ordered,
@@ -145,7 +146,9 @@ class SocketsView(View):
             empty_text=self._empty_text(),
         )
         self._draw_counts(
-            len(order), protocol_counts(figures.sockets[within]), int((figures.trouble[within] > 0).sum())
+            len(order),
+            protocol_counts(chosen(figures.sockets, within.nonzero()[0])),
+            int((figures.trouble[within] > 0).sum()),
         )
         self._draw_detail()
 
