@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_interface
 
-from netdash.kernel.links import Link
+from netdash.kernel.link_message import Link
 
 
 def interfaces_of_addresses(links: Iterable[Link]) -> tuple[dict[str, int], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netdash.kernel.links import Link
+from netdash.kernel.link_message import Link
 from netdash.kernel.net_dev import DeviceCounters
 from netdash.model.sanitize import sanitize
 from netdash.model.select import InterfaceSelection

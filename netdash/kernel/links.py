@@ -1,7 +1,7 @@
 """Network interfaces of one network namespace, kept current by rtnetlink events (rtnetlink(7)).
 
-The one module that touches pyroute2, which has no type information: its messages are looked into here and leave
-as `Link`. Attributes are those of <linux/if_link.h> and <linux/if_addr.h>.
+The one module that calls pyroute2, which has no type information. Attributes of addresses are those of
+<linux/if_addr.h>.
 
 Two sockets are used on purpose. pyroute2 hands a message to the request with the same sequence number, and an
 event carries the number of whoever caused it: on a shared socket another program's change could land in a dump.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import struct
 from collections import deque
@@ -35,63 +34,18 @@ from pyroute2.netlink.rtnl import (
 
 from netdash.errors import NetdashError
 from netdash.kernel.ethtool import link_speed_bps
+from netdash.kernel.link_message import Link, is_complete, link_of
 
 logging.getLogger("pyroute2").addHandler(logging.NullHandler())
 """pyroute2 logs a traceback for an attribute that it cannot decode; unheard, that would go to the terminal."""
 
-_IFF_UP = 0x1
-_ARPHRD_LOOPBACK = 772
-_ARPHRD_WITH_MAC = frozenset({1, 801, 802, 803})
-"""Ethernet and the 802.11 types, <linux/if_arp.h>. Others have no address, or one that is not six bytes long."""
-
-_PAIRED_KINDS = frozenset({"veth", "netkit"})
 _KINDS_WITH_SPEED = frozenset({"physical", "bond", "team"})
-_STATES = {
-    "UP": "up",
-    "DOWN": "down",
-    "LOWERLAYERDOWN": "lower-layer-down",
-    "DORMANT": "dormant",
-    "TESTING": "testing",
-    "NOTPRESENT": "not-present",
-}
 _NLM_F_DUMP_INTR = 0x10
 _DUMP_ATTEMPTS = 5
 _MAX_CHANGES = 65536
 
 _NETLINK_ERRORS = (OSError, NetlinkError, struct.error)
 """struct.error: a message shorter than its own header says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One network interface."""
-
-    index: int
-    name: str
-    """Bytes that are not UTF-8 stand as \\xNN, as in `net_dev`."""
-    alternative_names: tuple[str, ...]
-    alias: str | None
-    kind: str
-    """physical, loopback, virtual, or the kernel's name for the driver: veth, bridge, bond, vlan, tun, …"""
-    state: str
-    """RFC 2863: up, down, lower-layer-down, dormant, testing, not-present, or unknown (loopback, some tunnels)."""
-    is_up: bool
-    """Switched on by the administrator (IFF_UP)."""
-    mtu: int
-    mac: str | None
-    speed_bps: int | None
-    """None if not known, and for virtual kinds: what veth, bridge or tun report is made up."""
-    master_index: int | None
-    """The bridge, bond or VRF that this interface belongs to."""
-    peer_index: int | None
-    """The other end of a veth pair."""
-    peer_netns_id: int | None
-    """The namespace (id, not inode) that peer_index or parent_index counts in; None: this one."""
-    parent_index: int | None
-    """What a VLAN, macvlan or tunnel sits on."""
-    arphrd_type: int
-    addresses: tuple[str, ...]
-    """With prefix length, `192.0.2.1/24`, in the order in which they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +150,7 @@ class LinkTable:
             self._note_address(message, present=True)
         seen = set()
         for message in links:
-            if _is_complete(message):
+            if is_complete(message):
                 seen.add(message["index"])
                 self._put(message)
         for index in self._links.keys() - seen:
@@ -208,7 +162,7 @@ class LinkTable:
             self._note_address(message, present=kind == RTM_NEWADDR)
             if (link := self._links.get(message["index"])) is not None:
                 self._store(replace(link, addresses=self._addresses_of(link.index)))
-        elif kind == RTM_NEWLINK and _is_complete(message):
+        elif kind == RTM_NEWLINK and is_complete(message):
             self._put(message)
         elif kind == RTM_DELLINK and message["family"] == socket.AF_UNSPEC:
             self._addresses.pop(message["index"], None)
@@ -229,7 +183,7 @@ class LinkTable:
         return tuple(self._addresses.get(index, ()))
 
     def _put(self, message: Any) -> None:
-        link = _link_of(message, self._addresses_of(message["index"]))
+        link = link_of(message, self._addresses_of(message["index"]))
         if self._control is not None and link.kind in _KINDS_WITH_SPEED:
             link = replace(link, speed_bps=link_speed_bps(self._control, link.name))
         self._store(link)
@@ -272,82 +226,3 @@ async def _dump() -> tuple[list[Any], list[Any]]:
 
 def _refused(error: Exception) -> NetdashError:
     return NetdashError(f"cannot read network interfaces through rtnetlink: {error}")
-
-
-def _is_complete(message: Any) -> bool:
-    """Not a bridge's word about one of its ports (AF_BRIDGE), not a wireless event: those lack most attributes."""
-    return (
-        message["family"] == socket.AF_UNSPEC
-        and message.get_attr("IFLA_IFNAME") is not None
-        and message.get_attr("IFLA_MTU") is not None
-    )
-
-
-def _link_of(message: Any, addresses: tuple[str, ...]) -> Link:
-    index = int(message["index"])
-    name = _text(message.get_attr("IFLA_IFNAME")) or f"#{index}"
-    arphrd_type = int(message["ifi_type"])
-    kind = _kind(message, name, index, arphrd_type)
-    netns_id = _number(message.get_attr("IFLA_LINK_NETNSID"))
-    lower_index = _number(message.get_attr("IFLA_LINK"))
-    if lower_index == 0 or (lower_index == index and netns_id is None):
-        lower_index = None
-    is_paired = kind in _PAIRED_KINDS
-    return Link(
-        index=index,
-        name=name,
-        alternative_names=_alternative_names(message),
-        alias=_text(message.get_attr("IFLA_IFALIAS")),
-        kind=kind,
-        state=_STATES.get(_text(message.get_attr("IFLA_OPERSTATE")) or "", "unknown"),
-        is_up=bool(message["flags"] & _IFF_UP),
-        mtu=_number(message.get_attr("IFLA_MTU")) or 0,
-        mac=_text(message.get_attr("IFLA_ADDRESS")) if arphrd_type in _ARPHRD_WITH_MAC else None,
-        speed_bps=None,
-        master_index=_number(message.get_attr("IFLA_MASTER")),
-        peer_index=lower_index if is_paired else None,
-        peer_netns_id=netns_id,
-        parent_index=None if is_paired else lower_index,
-        arphrd_type=arphrd_type,
-        addresses=addresses,
-    )
-
-
-def _kind(message: Any, name: str, index: int, arphrd_type: int) -> str:
-    information = message.get_attr("IFLA_LINKINFO")
-    if hasattr(information, "get_attr") and (kind := _text(information.get_attr("IFLA_INFO_KIND"))):
-        return kind
-    if arphrd_type == _ARPHRD_LOOPBACK:
-        return "loopback"
-    if message.get_attr("IFLA_PARENT_DEV_NAME") is not None or _has_device_in_sysfs(name, index):
-        return "physical"
-    return "virtual"
-
-
-def _has_device_in_sysfs(name: str, index: int) -> bool:
-    """For kernels before 5.14, which do not tell the parent device. /sys may show another namespace: compare."""
-    directory = f"/sys/class/net/{name}"
-    try:
-        with open(f"{directory}/ifindex", encoding="ascii") as file:
-            return int(file.read()) == index and os.path.exists(f"{directory}/device")
-    except (OSError, ValueError):
-        return False
-
-
-def _alternative_names(message: Any) -> tuple[str, ...]:
-    properties = message.get_attr("IFLA_PROP_LIST")
-    if not hasattr(properties, "get_attrs"):
-        return ()
-    names = (_text(name) for name in properties.get_attrs("IFLA_ALT_IFNAME"))
-    return tuple(name for name in names if name)
-
-
-def _text(value: object) -> str | None:
-    """An attribute as text; pyroute2 leaves bytes where they are not UTF-8."""
-    if isinstance(value, bytes):
-        return value.rstrip(b"\0").decode("utf-8", "backslashreplace")
-    return value if isinstance(value, str) else None
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None

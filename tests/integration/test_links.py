@@ -13,7 +13,8 @@ import pytest
 from pyroute2 import IPRoute
 
 from netdash.errors import NetdashError
-from netdash.kernel.links import Link, LinkChange, LinkTable
+from netdash.kernel.link_message import Link
+from netdash.kernel.links import LinkChange, LinkTable
 from tests.namespaces import Lab, run_in
 
 NLM_F_DUMP, NLMSG_DONE = 0x301, 3
