@@ -130,6 +130,12 @@ class Terminal:
             pass
         return self.process.wait()
 
+    def quit(self) -> None:
+        """Presses q: it ends with exit code 0, and leaves the terminal as it was."""
+        self.press("q")
+        assert self.wait_for_end() == 0
+        assert self.is_restored()
+
     def is_restored(self) -> bool:
         """Whether the program left the terminal as it found it: modes of the line, main screen, cursor, mouse."""
         output = bytes(self.output)

@@ -77,9 +77,7 @@ def test_every_view_shows_the_traffic(lab: Lab, columns: int, rows: int) -> None
         terminal.wait_for("ESTAB", REMOTE_PORT_SHOWN)
         terminal.press("5")
         terminal.wait_for("IPv4", "TCP", "UDP", "ICMP")
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
 
 
 @pytest.mark.root
@@ -101,9 +99,7 @@ def test_keys_of_the_flow_view(lab: Lab) -> None:
         terminal.wait_for("Everywhere", "Two lines a flow")
         terminal.press("\x1b")
         terminal.wait_for(REMOTE_PORT_SHOWN)
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
 
 
 @pytest.mark.root

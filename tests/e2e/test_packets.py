@@ -76,9 +76,7 @@ def test_four_keys_lead_from_an_anomaly_to_its_packets_and_one_to_a_file(
         terminal.wait_for("crosses", "round trip")
         terminal.press(ENTER)
         terminal.wait_for("packets of tcp", "[PA] len=")
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
     (path,) = tmp_path.glob("netdash-*.pcapng")
     assert path.stat().st_mode & 0o777 == 0o600
     snapshots = read_all(path)

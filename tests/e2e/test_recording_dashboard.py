@@ -52,10 +52,8 @@ def more(path: Path, count: int) -> Callable[[], bool]:
     return intervals(path, len(recorded(path)) + count)
 
 
-def quit_with_q(terminal: Terminal) -> None:
-    terminal.press("q")
-    assert terminal.wait_for_end() == 0
-    assert terminal.is_restored()
+def quit_recording(terminal: Terminal) -> None:
+    terminal.quit()
     assert "recorded" in terminal.text
 
 
@@ -78,9 +76,7 @@ def test_a_stalled_terminal_blocks_neither_keys_nor_counting(lab: Lab, folder: P
         before = len(terminal.output)
         terminal.wait_for("10.77.0.2:5201", "recorded")
         assert len(terminal.output) - before < bytes_per_interval * _STALLED_INTERVALS * 3 / 4
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
     table = recorded(path)
     assert len(table) >= _READ_INTERVALS + _STALLED_INTERVALS
     assert gap_seconds(table) < 1e-6
@@ -99,7 +95,7 @@ def test_a_stopped_dashboard_leaves_no_gap(lab: Lab, folder: Path) -> None:
         finally:
             terminal.process.send_signal(signal.SIGCONT)
         terminal.wait_until(lambda: terminal.text != stopped_at and "REC" in terminal.text, "screen that goes on")
-        quit_with_q(terminal)
+        quit_recording(terminal)
     assert gap_seconds(recorded(path)) < 1e-6
     assert is_one_whole_file(path)
 
@@ -164,6 +160,6 @@ def test_a_killed_dashboard_leaves_what_was_recorded(lab: Lab, folder: Path) -> 
     with dashboard(lab, "-d", "0.1", f"--log={path}") as terminal:
         terminal.wait_for("REC", lab.a.interface)
         wait_until(intervals(path, before + 3))
-        quit_with_q(terminal)
+        quit_recording(terminal)
     assert is_one_whole_file(path)
     assert [ended for ended, _ in runs(path)] == [0, 1]

@@ -124,9 +124,7 @@ def test_a_past_moment_has_its_own_figures_and_counting_goes_on(lab: Lab) -> Non
         terminal.wait_until(lambda: total(terminal) == "900 kB", "all that was sent while it was paused")
         assert "PAUSED" not in terminal.text
         step_back_and_resume(terminal)
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
 
 
 def step_back_and_resume(terminal: Terminal) -> None:

@@ -65,9 +65,7 @@ def test_q_quits_and_restores_the_terminal(tmp_path: Path) -> None:
     program = Program("steady", tmp_path)
     with program.terminal as terminal:
         terminal.wait_for("1 Interfaces", "eth1", "Curr:")
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
     assert program.closed
 
 
@@ -79,9 +77,7 @@ def test_what_is_no_text_is_no_key(tmp_path: Path) -> None:
         terminal.press(b"\xe4\xff\x1b[999999999999;-1R\x1b[<99999999;0;0M\x1b[200~\xff\x00\x1b[201~\x1b[97:65u")
         terminal.press("?")
         terminal.wait_for("How it is measured")
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -116,9 +112,7 @@ def test_suspend_and_resume(tmp_path: Path) -> None:
         terminal.screen.reset()
         terminal.process.send_signal(signal.SIGCONT)
         terminal.wait_for("1 Interfaces", "eth1", "Curr:")
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
 
 
 def test_stopped_and_woken_from_outside(tmp_path: Path) -> None:
@@ -133,9 +127,7 @@ def test_stopped_and_woken_from_outside(tmp_path: Path) -> None:
         terminal.wait_for("1 Interfaces", "eth1", "Curr:")
         names = [path.read_text().strip() for path in Path(f"/proc/{terminal.process.pid}/task").glob("*/comm")]
         assert names.count("textual-input") <= 1, names
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
 
 
 def test_woken_while_it_ends(tmp_path: Path) -> None:
@@ -177,9 +169,7 @@ def test_stalled_terminal_never_stops_the_counting(tmp_path: Path) -> None:
 
         terminal.wait_until(lambda: shown_tick() > stalled_at, "later figures after the stall")
         terminal.wait_until(lambda: "1 Interfaces" in terminal.text and "q quit" in terminal.text, "whole screen")
-        terminal.press("q")
-        assert terminal.wait_for_end() == 0
-        assert terminal.is_restored()
+        terminal.quit()
 
 
 def test_ends_on_a_stalled_terminal(tmp_path: Path) -> None:

@@ -5,33 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from netdash.kernel.bpf import BpfError, Program, ProgramRejectedError, ProgramType, wait_for_running_programs
 from netdash.kernel.bpf_map import BpfMap, MapDefinition, MapType, possible_cpus
+from tests.unit.kernel.hash_table import HASH, KEY, VALUE, fill, table
+
+__all__ = ["table"]
 
 pytestmark = pytest.mark.root
 
-HASH, ARRAY = 1, 2
-KEY = np.dtype([("number", "<u4"), ("other", "<u4")])
-VALUE = np.dtype([("value", "<u8")])
+ARRAY = 2
 RETURN_7 = struct.pack("<BBhi", 0xB7, 0, 0, 7) + struct.pack("<BBhi", 0x95, 0, 0, 0)
 READ_UNSET_REGISTER = struct.pack("<BBhi", 0xBF, 0x20, 0, 0) + RETURN_7[8:]
-
-
-@pytest.fixture
-def table() -> Iterator[BpfMap]:
-    made = BpfMap("test", MapDefinition(HASH, 8, 8, 5000, 0))
-    yield made
-    made.close()
-
-
-def fill(table: BpfMap, count: int) -> None:
-    for number in range(count):
-        table.update(struct.pack("<II", number, 1), struct.pack("<Q", number * 3))
 
 
 def as_dict(keys: np.ndarray, values: np.ndarray) -> dict[int, int]:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from netdash.kernel.bpf_map import BpfMap, MapDefinition
+from netdash.kernel.bpf_map import BpfMap
+from tests.unit.kernel.hash_table import KEY, VALUE, fill, table
+
+__all__ = ["table"]
 
 pytestmark = pytest.mark.root
-
-HASH = 1
-KEY = np.dtype([("number", "<u4"), ("other", "<u4")])
-VALUE = np.dtype([("value", "<u8")])
-
-
-@pytest.fixture
-def table() -> Iterator[BpfMap]:
-    made = BpfMap("test", MapDefinition(HASH, 8, 8, 5000, 0))
-    yield made
-    made.close()
-
-
-def fill(table: BpfMap, count: int) -> None:
-    for number in range(count):
-        table.update(struct.pack("<II", number, 1), struct.pack("<Q", number * 3))
 
 
 def keys_of(*numbers: int) -> np.ndarray:
