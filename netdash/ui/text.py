@@ -68,6 +68,11 @@ def width_of(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
+def number_of(number: int, one: str, many: str = "") -> str:
+    """A number with its word: "1 flow", "2 flows"; `many`: where that is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def fit(text: str, width: int, align: Align = "left", *, ascii_only: bool = False) -> str:
     """`text` in exactly `width` cells; what is too long ends with an ellipsis."""
     if width <= 0:

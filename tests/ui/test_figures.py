@@ -69,7 +69,7 @@ WAYS: list[tuple[str, list[str]]] = [
     ("5 ]", ["◂ eth0 ▸"]),
     ("5 i", ["packets IPv4 IPv6 TCP UDP ICMP other IP non-IP bcast mcast ▼ rate ▲ rate", "eth0 90 30 30 30 30 0 0 30"]),
     ("5 z", ["1-75 12", ">MTU 1519 up 4"]),
-    ("5 p", ["tcp 443", "packets bytes pkts to to port pk from from it rate to rate fr"]),
+    ("5 p", ["tcp 443", "packets bytes → pkts → bytes ← pkts ← bytes → rate ← rate"]),
     ("5 m", ["▼ pkts ▼ IP ▼ bytes ▼ rate ▲ pkts ▲ IP ▲ bytes ▲ rate", "02:00:00:00:00:fe eth0 20 20", "broadcast 0 0"]),
     ("5 K", ["IpExt.InCsumErrors 3", "Tcp.RetransSegs 3", "Udp.RcvbufErrors 3", "Softnet.dropped 3", "Tcp.InSegs 3"]),
     ("5 K", ["Sockstat.TCP.tw now 4"]),

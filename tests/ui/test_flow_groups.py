@@ -159,7 +159,7 @@ async def test_an_opened_row_is_in_the_scope_of_all_views() -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert app.state.scope.trail == "db (8) › net:203.0.113.0/24"
-        assert status(app).startswith(" 1 remote hosts in net:203.0.113.0/24")
+        assert status(app).startswith(" 1 remote host in net:203.0.113.0/24")
         await pilot.press("escape", "2")
         await pilot.pause()
         assert status(app).startswith(" 2 remote hosts in net:203.0.113.0/24")

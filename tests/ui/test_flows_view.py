@@ -166,7 +166,7 @@ async def test_payload_is_called_so() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         sockets = [flow(rx_bytes=UNKNOWN, tx_bytes=UNKNOWN, rx_payload=1000, tx_payload=0)]
         await show(app, pilot, snapshot(0, flow_layer="sockets"), snapshot(1, flow_layer="sockets", flows=sockets))
-        assert "TCP payload of " in status(app)
+        assert "TCP payload " in status(app)
         assert "8.00kb" in lines(app)[1]
 
 

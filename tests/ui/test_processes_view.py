@@ -260,7 +260,7 @@ async def test_wire_bytes_or_payload() -> None:
             "of a connection only the last interval is known"
         )
         assert lines(app)[2].split()[-4:] == ["–"] * 4, "of what is passed on nothing is payload"
-        assert total(app).startswith(" TOTAL payload, 1 processes")
+        assert total(app).startswith(" TOTAL payload, by ▼+▲ rate, 1 process")
         assert "payload that processes moved" in tabs.render_line(0).text or "payload" in tabs.render_line(0).text
         app.state.scope = Scope(interface=InterfaceScope(2, "eth0"))
         await take(app, pilot, snapshot(3, interfaces=[interface()], processes=[moved], flows=[one]))

@@ -173,7 +173,7 @@ async def test_what_is_abnormal_comes_first_with_its_limit_and_what_to_look_at()
         assert rows[2].split()[:3] == ["TcpExt.ListenOverflows", "0", "3"]
         assert "Tcp.ActiveOpens" not in "".join(rows)
         assert "K kernel !2" in app.main_screen.query_one("#protocol-pages", TextLine).text
-        assert detail(app).startswith(" ! 2.0% of segments sent (bad above 1%)  look: Sockets by retr")
+        assert detail(app).startswith(" ! 2.0% of segments sent (bad: >1%)  look: Sockets: retr")
         await pilot.press("down")
         await pilot.pause()
         assert detail(app).startswith(" ! 1/s (bad whenever it moves)  look: Sockets by drops")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _TOP_LINES: Final = 2
 _LEAST_GRAPH_LINES: Final = 5
+_ANY_CELLS: Final = 10_000
+"""The width before it is known."""
 
 
 @dataclass(slots=True)
@@ -65,8 +67,10 @@ class ConnectionView(View):
         yield TextLines(id="connection-facts")
 
     def on_resize(self) -> None:
-        """A wider graph shows more of the past."""
+        """A wider graph shows more of the past, and wider lines hold more figures."""
         if self.state.snapshot is not None:
+            if self._shown is not None:
+                self._draw_facts(self._shown.series.flow_id)
             self._draw_graph()
 
     def focus_default(self) -> None:
@@ -91,7 +95,7 @@ class ConnectionView(View):
         if look is None:
             lines = [[(f" {self.state.scope.trail} moved nothing up to this moment", Tone.DIM)], []]
         else:
-            lines = fact_lines(look, Labels.of(self.state), self.state.units)
+            lines = fact_lines(look, Labels.of(self.state), self.state.units, self.size.width or _ANY_CELLS)
         self.query_one("#connection-top", TextLines).show(lines[:_TOP_LINES])
         self.query_one("#connection-facts", TextLines).show(lines[_TOP_LINES:])
 

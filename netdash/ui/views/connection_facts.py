@@ -24,13 +24,15 @@ from netdash.ui.views.flow_text import (
 )
 from netdash.ui.views.socket_detail import held_back_pairs, timing_pairs, trouble_text
 from netdash.ui.views.socket_table import time_text
-from netdash.ui.widgets.text_line import Part
+from netdash.ui.widgets.text_line import Part, cells_of
 
 if TYPE_CHECKING:
     from netdash.model.snapshot import Process
 
 _LABEL_CELLS: Final = 11
 _END_CELLS: Final = 60
+_GAP_CELLS: Final = 3
+"""Behind a figure, before the next."""
 _MAX_CROSSINGS: Final = 4
 _NOT_COUNTED: Final = "this kind of socket has no counters of its own"
 
@@ -72,12 +74,12 @@ class ConnectionLook:
         return self.crossings[0].flow
 
 
-def fact_lines(look: ConnectionLook, labels: Labels, units: Units) -> list[list[Part]]:
-    """All lines, the most important first."""
+def fact_lines(look: ConnectionLook, labels: Labels, units: Units, width: int) -> list[list[Part]]:
+    """All lines, the most important first; figures that have no room in `width` cells go on in the next line."""
     return [
         _ends(look, labels),
         _moved(look, units),
-        *_health(look, units),
+        *_health(look, units, width),
         *_process(look, labels),
         *_crossings(look, labels, units),
         _seen(look),
@@ -125,7 +127,18 @@ def _moved(look: ConnectionLook, units: Units) -> list[Part]:
     )
 
 
-def _health(look: ConnectionLook, units: Units) -> list[list[Part]]:
+def _wrapped(label: str, pairs: Sequence[tuple[str, str]], width: int) -> list[list[Part]]:
+    """Figures with their names, in as many lines as they need."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    for pair in pairs:
+        needed = cells_of(_line(label, _named([*lines[-1], pair]))) - _GAP_CELLS
+        if lines[-1] and needed > width:
+            lines.append([])
+        lines[-1].append(pair)
+    return [_line("" if number else label, _named(line)) for number, line in enumerate(lines)]
+
+
+def _health(look: ConnectionLook, units: Units, width: int) -> list[list[Part]]:
     """Round trip, window, losses, queues and what limits it: tcp_info of <linux/tcp.h>."""
     if look.socket is None:
         return [_line("socket", [_why_no_socket(look)])]
@@ -138,7 +151,7 @@ def _health(look: ConnectionLook, units: Units) -> list[list[Part]]:
         return [*lines, _line("queues", _named(queues + drops)), _line("health", [(_NOT_COUNTED, Tone.DIM)])]
     if not int(socket["has_info"]):
         return [*lines, _line("queues", _named(queues))]
-    return [*lines, _line("path", _named(_path(socket))), *_sending(look, socket, queues, units)]
+    return [*lines, *_wrapped("path", _path(socket), width), *_sending(look, socket, queues, units, width)]
 
 
 def _path(socket: np.void) -> list[tuple[str, str]]:
@@ -152,7 +165,9 @@ def _path(socket: np.void) -> list[tuple[str, str]]:
     ]
 
 
-def _sending(look: ConnectionLook, socket: np.void, queues: list[tuple[str, str]], units: Units) -> list[list[Part]]:
+def _sending(
+    look: ConnectionLook, socket: np.void, queues: list[tuple[str, str]], units: Units, width: int
+) -> list[list[Part]]:
     assert look.socket is not None
     new = int(look.sockets.new_retransmits[look.socket])
     again = f"{count(int(socket['retransmits']))} segments" + (f", {count(new)} now" if new > 0 else "")
@@ -163,12 +178,13 @@ def _sending(look: ConnectionLook, socket: np.void, queues: list[tuple[str, str]
     losses.append(("segments", f"▼ {segments[0]} ▲ {segments[1]}"))
     if int(socket["not_sent_bytes"]):
         queues = [*queues, ("not sent yet", units.volume(int(socket["not_sent_bytes"])))]
-    speed = [("delivers", units.rate_per_second(delivery)), ("limit", limit_text(socket))] if delivery else []
+    speed = [("delivers", units.rate_per_second(delivery))] if delivery else []
     return [
-        _line("timing", _named(timing_pairs(socket, units))),
-        _line("losses", _named(losses)),
-        _line("queues", _named([*queues, *speed])),
-        *([_line("held back", _named(held))] if (held := held_back_pairs(socket)) else []),
+        *_wrapped("timing", timing_pairs(socket, units), width),
+        *_wrapped("losses", losses, width),
+        *_wrapped("queues", [*queues, *speed], width),
+        *([_line("limited by", [limit_text(socket)])] if delivery else []),
+        *(_wrapped("held back", held, width) if (held := held_back_pairs(socket)) else []),
     ]
 
 
@@ -180,7 +196,7 @@ def limit_text(socket: np.void) -> str:
     if int(socket["unacked"]) >= int(socket["cwnd"]):
         return f"the network: the congestion window of {Units().volume(cwnd_bytes)} is full"
     if int(socket["wqueue"]) > int(socket["unacked"]) * int(socket["mss"]):
-        return "the receiver's window, pacing or small writes: data waits, the congestion window is open"
+        return "the receiver's window, pacing, small writes: congestion window open"
     return "nothing: all that was sent is under way"
 
 

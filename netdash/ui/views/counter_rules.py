@@ -8,7 +8,7 @@ from typing import Final
 from netdash.model.protocol_history import ProtocolFigures
 from netdash.ui.views.counter_texts import ipv4_name, is_trouble, meaning
 
-_PATH: Final = "Sockets by retr; Interfaces: err, drop"
+_PATH: Final = "Sockets: retr; Interfaces: err, drop"
 _BACKLOG: Final = "Sockets, listening (4 s): whose queue is full; its program is slow or its backlog small"
 _READER: Final = "Sockets by drops: whose reader is slow; its receive buffer (net.core.rmem_max)"
 _MEMORY: Final = "Sockets by queues (4 Q): who holds it; net.ipv4.tcp_mem"
@@ -92,7 +92,7 @@ class Finding:
 
     name: str
     how_much: str
-    """"3.2% of segments sent (bad above 1%)"."""
+    """"3.2% of segments sent (bad: >1%)"."""
     meaning: str
     look: str
 
@@ -107,12 +107,12 @@ def finding(figures: ProtocolFigures, name: str) -> Finding | None:
         whole = figures.counters.get(rule.of, 0)
         if moved < _LEAST_EVENTS or whole <= 0 or moved / whole <= rule.limit:
             return None
-        how_much = f"{moved / whole:.1%} of {rule.whole} (bad above {rule.limit:.0%})"
+        how_much = f"{moved / whole:.1%} of {rule.whole} (bad: >{rule.limit:.0%})"
     else:
         rate = moved / figures.interval
         if rate <= rule.limit:
             return None
-        limit = f"bad above {rule.limit:g}/s" if rule.limit else "bad whenever it moves"
+        limit = f"bad: >{rule.limit:g}/s" if rule.limit else "bad whenever it moves"
         how_much = f"{rate:.3g}/s ({limit})"
     return Finding(name, how_much, meaning(name), rule.look)
 

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from netdash.model.flow_history import FlowTotals
 from netdash.model.units import NOT_KNOWN, Units
 from netdash.model.windows import WINDOW_SECONDS
-from netdash.ui.text import fit, printable
+from netdash.ui.text import fit, number_of, printable
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.views.flow_groups import Group
 from netdash.ui.views.flow_order import KEPT_SHARE, SHOWN_FOR_NS, Arrangement, FlowOrder, Sort
@@ -38,7 +38,7 @@ def status_parts(
 
     `inside`: the row that was opened; `new_since_frozen`: None while the order is not frozen.
     """
-    parts: list[Part] = [f" {len(arrangement)} {_rows_word(order)}"]
+    parts: list[Part] = [f" {number_of(len(arrangement), _rows_word(order).removesuffix('s'))}"]
     if inside:
         parts.append((f" in {inside}", Tone.ACCENT))
     parts.append(

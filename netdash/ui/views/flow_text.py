@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import set_cell_size
 
 from netdash.model.protocols import (
     ETHERTYPE_IPV4,
@@ -169,7 +170,7 @@ def end_text(host: str, port: str, width: int) -> str:
             tail = (room - 1) // 2
             host = f"{host[: room - 1 - tail]}…{host[-tail:]}"
         elif room >= 2:
-            host = f"{host[: room - 1]}…"
+            host = f"{set_cell_size(host, room - 1)}…"
     return f"{left}{host}{right}{port}"
 
 

@@ -245,8 +245,12 @@ class FlowsView(View):
             inside=" ".join(narrowing.words for narrowing in self.state.scope.narrowings),
             new_since_frozen=None if self._frozen is None else self._new_since_frozen,
         )
-        layer = "TCP payload" if self._taken is not None and self._taken.layer == Layer.PAYLOAD else "wire bytes"
-        self.query_one("#flow-status", TextLine).show(left, [(f"{layer} of {self._summed()} ", Tone.NORMAL)])
+        if self._taken is None:  # what is not known yet is not 0
+            self.query_one("#flow-status", TextLine).show([])
+            return
+        layer = "TCP payload" if self._taken.layer == Layer.PAYLOAD else "wire bytes"
+        summed = self._summed()
+        self.query_one("#flow-status", TextLine).show(left, [f"{layer} of {summed} " if summed else f"{layer} "])
 
     def _summed(self) -> str:
         """What the three lines below are sums of."""

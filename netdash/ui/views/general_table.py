@@ -31,7 +31,7 @@ def general_table(figures: ProtocolFigures, interfaces: Sequence[Interface], uni
     """Packets since the start, both directions, and the rates of the last interval."""
     cells = 7 if units.iec else 6
     columns = [
-        Column("interface", "interface", 10, flexible=True, widest=19),
+        Column("interface", "interface", 15, flexible=True, widest=19),
         Column("total", "packets", 8, "right"),
         *(Column(name, title, 8, "right", priority=priority) for title, name, priority in _CLASSES),
         Column("rx_rate", "▼ rate", cells + 1, "right"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual.app import ComposeResult
 
@@ -14,7 +14,10 @@ from netdash.ui.theme import Tone
 from netdash.ui.views.interface_rows import InterfaceRow, RowKey
 from netdash.ui.widgets.area_graph import AreaGraph
 from netdash.ui.widgets.holder import Stack
-from netdash.ui.widgets.text_line import Part, TextLine
+from netdash.ui.widgets.text_line import Part, TextLine, cells_of
+
+if TYPE_CHECKING:
+    from netdash.model.interface_history import InterfaceSeries
 
 SLOT_LINES: Final = 5
 """Least lines of one of several graphs, with its title."""
@@ -96,17 +99,28 @@ class GraphSlot(Stack):
             self._key = row.key
         name: Part = (f"{'›' if chosen else ' '}{row.interface.name} ", Tone.ACCENT if chosen else Tone.NORMAL)
         parts: list[Part] = [name, (f" {row.interface.state} ", Tone.DIM)]
-        series = row.series
-        for mark, tone, figures in (
-            ("▼", Tone.RX, series.rx if series else None),
-            ("▲", Tone.TX, series.tx if series else None),
-        ):
-            if figures is not None:
-                parts.append((f" {mark} {units.rate_per_second(figures.current)}", tone))
-                rest = f"avg {units.rate(figures.average)} max {units.rate(figures.maximum)}"
-                parts.append((f" {rest} {units.volume(figures.total_bytes)} ", Tone.DIM))
+        if row.series is not None:
+            parts += _figures(row.series, units, self.app.size.width - cells_of(parts))
         self.query_one(TextLine).show(parts)
         draw_graph(graph, row, units, settings)
+
+
+def _figures(series: InterfaceSeries, units: Units, room: int) -> list[Part]:
+    """Both directions now, on average, at most and together, as many of these as have `room` cells."""
+    parts: list[Part] = []
+    for wanted in (("avg", "max", ""), ("avg", "max"), ("max",), ()):
+        parts = []
+        for mark, tone, figures in (("▼", Tone.RX, series.rx), ("▲", Tone.TX, series.tx)):
+            every = {"avg": units.rate(figures.average), "max": units.rate(figures.maximum)}
+            every[""] = units.volume(figures.total_bytes)
+            parts.append((f" {mark} {units.rate_per_second(figures.current)}", tone))
+            parts.append(
+                ("".join(f" {name} {every[name]}" if name else f" {every[name]}" for name in wanted), Tone.DIM)
+            )
+            parts.append(" ")
+        if cells_of(parts) <= room:
+            break
+    return parts
 
 
 class GraphStack(Stack):

@@ -11,7 +11,8 @@ from textual.app import ComposeResult
 
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, InterfaceFaults, InterfaceScope, Scope
-from netdash.ui.theme import palette_of
+from netdash.ui.text import number_of
+from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
 from netdash.ui.views.interface_facts import facts
 from netdash.ui.views.interface_graphs import SPANS_SECONDS, GraphSettings, GraphStack, ScaleMode, draw_graph
@@ -80,6 +81,8 @@ class InterfacesView(View):
         self._several = False
         self._chosen = False  # a row worth looking at got the cursor
         self._large: RowKey | None = None
+        self._row_lines = 0
+        """Rows that have room in the table."""
 
     def compose(self) -> ComposeResult:
         """The table, two lines about one interface, its graph and its figures, or several graphs."""
@@ -182,6 +185,7 @@ class InterfacesView(View):
         if self._several:
             graph = max(graph, int(height * _STACK_SHARE))
         lines = max(_LEAST_TABLE_LINES, min(len(self._shown) + 1, height - graph))
+        self._row_lines = lines - 1
         table = self.query_one(LineTable)
         if table.styles.height is None or table.styles.height.value != lines:
             table.styles.height = lines
@@ -196,7 +200,10 @@ class InterfacesView(View):
         self._large = row.key if row else None
         settings, units = self._settings, self.state.units
         span = age_text(settings.span_seconds)[1:] if settings.span_seconds else ""
-        self.query_one("#interface-facts", TextLine).show(*facts(row, units, span))
+        left, right = facts(row, units, span)
+        if len(self._shown) > self._row_lines:
+            right = [(f"{number_of(len(self._rows), 'interface')}  ", Tone.DIM), *right]
+        self.query_one("#interface-facts", TextLine).show(left, right)
         if self._several:
             rows = [each.row for each in self._shown if each.row.interface.state != "down"]
             self.query_one(GraphStack).show(rows, self._large, units, settings)

@@ -16,6 +16,7 @@ from netdash.model.snapshot import Layer, Process
 from netdash.ui.filtering import flows_in_scope, matching_processes
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, ProcessScope
+from netdash.ui.text import number_of
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
 from netdash.ui.views.flow_text import Labels
@@ -35,7 +36,7 @@ from netdash.ui.views.process_rows import (
 from netdash.ui.widgets.accounting_line import AccountingLine
 from netdash.ui.widgets.columns import place_columns
 from netdash.ui.widgets.line_table import LineTable
-from netdash.ui.widgets.text_line import Part, TextLine
+from netdash.ui.widgets.text_line import Part, TextLine, cells_of
 
 _SUMMED_AT_ONCE: Final = 20_000
 """With more flows than this they are summed up in a thread, so that no key waits."""
@@ -213,15 +214,6 @@ class ProcessesView(View):
         layer = "payload" if self._shows_payload else "wire bytes"
         if self.state.layer == Layer.PAYLOAD:
             layer = "TCP payload"
-        exited = sum(row.exited for row in rows)
-        left: list[Part] = [
-            f" TOTAL {layer}",
-            (f", {sum(row.process is not None for row in rows)} processes", Tone.DIM),
-        ]
-        if exited:
-            left.append((f", {exited} exited", Tone.DIM))
-        if self._sort in ("rate", "total"):
-            left.append((f", by ▼+▲ {self._sort}", Tone.DIM))
         margin = table.styles.scrollbar_size_vertical
         right: list[Part] = []
         for placed in place_columns(table.model.columns, self.size.width - margin, table.hidden_columns):
@@ -230,7 +222,25 @@ class ProcessesView(View):
                 right.append((f" {text:>{placed.width}}", tone))
             elif right:
                 right.append(" " * (placed.width + 1))
-        self.query_one("#process-total", TextLine).show(left, [*right, " " * margin])
+        room = self.size.width - margin - cells_of(right)
+        self.query_one("#process-total", TextLine).show(self._total_words(rows, layer, room), [*right, " " * margin])
+
+    def _total_words(self, rows: Sequence[TrafficRow], layer: str, room: int) -> list[Part]:
+        """What the sum is of, in `room` cells: the order where no title marks it, then how many rows there are."""
+        words = [f" TOTAL {layer}"]
+        if self._taken is None:
+            return [*words]
+        if self._sort in ("rate", "total"):
+            words.append(f", by ▼+▲ {self._sort}")
+        number = sum(row.process is not None for row in rows)
+        words.append(f", {number_of(number, 'process', 'processes')}")
+        if cells_of(words) > room:
+            words[-1] = f", {number} procs"
+        if exited := sum(row.exited for row in rows):
+            words.append(f", {exited} exited")
+        while cells_of(words) > room and len(words) > 1:
+            words.pop()
+        return [words[0], *((word, Tone.DIM) for word in words[1:])]
 
     @on(LineTable.SortRequested)
     def _on_sort_requested(self, message: LineTable.SortRequested) -> None:

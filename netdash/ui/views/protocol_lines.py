@@ -8,6 +8,7 @@ from typing import Final
 
 from netdash.model.protocol_history import ProtocolFigures
 from netdash.model.snapshot import Interface
+from netdash.ui.text import number_of
 from netdash.ui.theme import Tone
 from netdash.ui.views.counter_rules import finding
 from netdash.ui.views.counter_texts import meaning
@@ -15,11 +16,19 @@ from netdash.ui.views.protocol_keys import Page
 from netdash.ui.widgets.text_line import Part
 
 PAGE_WORDS: Final = {
-    Page.SIZES: "frames with their headers as on the wire, since the start; >MTU: offload or a wrong MTU",
-    Page.PORTS: "the port of a listener here, else the lower of both; here: this host offers it",
-    Page.GENERAL: "packets since the start, both directions; checksum errors: kernel counters, by host",
+    Page.SIZES: "frames with headers, since the start; >MTU: offload, or a wrong MTU",
+    Page.PORTS: "→ to it, ← from it; of a listener here, else the lower of both",
+    Page.GENERAL: "packets since the start, both directions",
 }
 """What the figures of a page mean, where its rows say nothing of their own."""
+
+_ROW_WORDS: Final = {
+    Page.GENERAL: "interface",
+    Page.PORTS: "port",
+    Page.STATIONS: "station",
+    Page.COUNTERS: "counter",
+}
+"""What is counted below a page of which not all rows may be in sight."""
 
 
 def place_parts(chosen: str | None, headline: Sequence[Interface], *, of_process: bool) -> list[Part]:
@@ -35,6 +44,11 @@ def place_parts(chosen: str | None, headline: Sequence[Interface], *, of_process
     if of_process:
         parts.append((" all processes: packets are not counted by process", Tone.WARN))
     return parts
+
+
+def counted_parts(page: Page, number: int) -> list[Part]:
+    """How many rows there are."""
+    return [(f"{number_of(number, _ROW_WORDS[page])} ", Tone.DIM)] if page in _ROW_WORDS else []
 
 
 def since_parts(figures: ProtocolFigures, since: float | None) -> list[Part]:
@@ -53,6 +67,6 @@ def counter_parts(figures: ProtocolFigures | None, name: Hashable) -> list[Part]
     found = finding(figures, name)
     if found is None:
         words = meaning(name)
-        return [(f" {name}: {words or 'no words for it here; see nstat(8) and snmp_counter.rst'}", Tone.DIM)]
+        return [(f" {name}: {words or 'no words for it here; see nstat(8)'}", Tone.DIM)]
     parts: list[Part] = [(f" ! {found.how_much}", Tone.BAD)]
     return [*parts, f"  look: {found.look}"] if found.look else parts

@@ -124,12 +124,12 @@ def total_rates(figures: InterfaceProtocolFigures, interval: float, units: Units
     cast = figures.last.broadcast
     parts: list[Part] = []
     if cast.rx_packets or cast.tx_packets:
-        parts.append((f"broadcast {_events((cast.rx_packets + cast.tx_packets) / seconds)}/s  ", Tone.DIM))
+        parts.append((f"broadcast {_events((cast.rx_packets + cast.tx_packets) / seconds)}/s ", Tone.DIM))
     for mark, count_bytes, packets, tone in (
         ("▼", last.rx_bytes, last.rx_packets, Tone.RX),
         ("▲", last.tx_bytes, last.tx_packets, Tone.TX),
     ):
-        parts.append((f"{mark} {units.rate(count_bytes / seconds)} {count(round(packets / seconds))}pk/s ", tone))
+        parts.append((f" {mark} {units.rate(count_bytes / seconds)} {count(round(packets / seconds))}pk/s", tone))
     return parts
 
 

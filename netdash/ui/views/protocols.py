@@ -23,14 +23,14 @@ from netdash.ui.views.counter_rules import findings
 from netdash.ui.views.flow_text import ServiceNames
 from netdash.ui.views.general_table import general_table
 from netdash.ui.views.protocol_keys import PROTOCOL_KEYS, Page, keys_of_page, page_titles
-from netdash.ui.views.protocol_lines import PAGE_WORDS, counter_parts, place_parts, since_parts
+from netdash.ui.views.protocol_lines import PAGE_WORDS, counted_parts, counter_parts, place_parts, since_parts
 from netdash.ui.views.protocol_rows import counter_table, protocol_table, size_table, total_rates
 from netdash.ui.views.service_table import FROM_SMALLEST, SORTS, ServiceTable, service_words
 from netdash.ui.views.station_table import STATION_FROM_SMALLEST, STATION_SORTS, StationTable
 from netdash.ui.views.table_sort import TableSort
 from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.page_line import PageLine
-from netdash.ui.widgets.text_line import Part, TextLine
+from netdash.ui.widgets.text_line import Part, TextLine, cells_of
 
 _BOTH_SIDE_BY_SIDE_CELLS: Final = 150
 """From this width on the first page has the packet sizes beside the counters."""
@@ -178,6 +178,14 @@ class ProtocolsView(View):
     def _waiting(self) -> bool:
         return self._taken is None or not self._taken.figures.interval
 
+    @property
+    def _why_none(self) -> str:
+        """Why there are no figures of what is looked at."""
+        if self._waiting:
+            return "waiting for the first interval"
+        counted = self._taken is not None and self._taken.figures.interfaces
+        return "its packets are not counted" if counted else "packets are not counted here"
+
     def _draw_sizes(self, figures: InterfaceProtocolFigures | None, width: int) -> None:
         self.query_one("#protocol-sizes", LineTable).show(
             size_table(
@@ -186,7 +194,7 @@ class ProtocolsView(View):
                 mtu=max((i.mtu for i in self._looked_at()), default=0),
                 ascii_only=palette_of(self.app).ascii_only,
             ),
-            empty_text="waiting for the first interval" if self._waiting else "packets are not counted here",
+            empty_text=self._why_none,
         )
 
     def _draw_ports(self, taken: _Taken) -> None:
@@ -248,7 +256,7 @@ class ProtocolsView(View):
     def _draw_lines(self, taken: _Taken, figures: InterfaceProtocolFigures | None) -> None:
         """Whose figures these are, and the pages."""
         place = place_parts(self._chosen, taken.headline, of_process=self.state.scope.process is not None)
-        right: list[Part] = [("packets are not counted here ", Tone.WARN)]
+        right: list[Part] = [(f"{self._why_none} ", Tone.DIM if self._waiting else Tone.WARN)]
         if figures is not None:
             right = total_rates(figures, taken.figures.interval, self.state.units)
         self.query_one("#protocol-interface", TextLine).show(place, right)
@@ -260,7 +268,11 @@ class ProtocolsView(View):
 
     def _draw_detail(self) -> None:
         """The line below: about the counter under the cursor, or what the page's figures mean."""
-        self.query_one("#protocol-detail", TextLine).show(self._detail())
+        left = self._detail()
+        number = len(self.query_one(f"#{_TABLES[self._page]}", LineTable).model)
+        counted = [] if self._waiting else counted_parts(self._page, number)
+        fits = cells_of(left) + 1 < self.size.width - cells_of(counted)
+        self.query_one("#protocol-detail", TextLine).show(left, counted if fits else ())
 
     def _detail(self) -> list[Part]:
         if self._page in PAGE_WORDS:

@@ -20,6 +20,7 @@ from netdash.ui.widgets.columns import Column
 from netdash.ui.widgets.line_table import Cell
 
 _WIDE_CELLS: Final = 100
+_ROOMY_CELLS: Final = 160
 _HEALTH: Final = (
     (15, Column("rtt", "rtt", 7, "right")),
     (21, Column("retransmits", "retr", 6, "right")),
@@ -205,7 +206,8 @@ def _columns(units: Units, width: int) -> tuple[Column, ...]:
         Column("rqueue", "recvQ" if wide else "rcvQ", queue, "right"),
         Column("wqueue", "sendQ" if wide else "sndQ", queue, "right"),
     ]
-    process = Column("process", "process (pid)" if wide else "process", 14 if wide else 10, flexible=True)
+    owner = 18 if width >= _ROOMY_CELLS else 14 if wide else 10
+    process = Column("process", "process (pid)" if wide else "process", owner, flexible=True)
     rates = [Column("rx", "▼ rate", cells, "right"), Column("tx", "▲ rate", cells, "right")]
     others = [*before, process, *rates]
     spare = width - sum(column.width for column in others) - len(others) - 1

@@ -18,6 +18,7 @@ from netdash.model.tables import UNKNOWN, pack_address
 from netdash.ui.filtering import matching_sockets
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.state import DashboardState, Narrowing, ProcessScope, Scope
+from netdash.ui.text import number_of
 from netdash.ui.theme import Tone
 from netdash.ui.view import View
 from netdash.ui.views.flow_text import Labels, connection_scope
@@ -167,9 +168,11 @@ class SocketsView(View):
             for title, name in (("in use", "sockets.used"), ("timewait", "TCP.tw"), ("orphans", "TCP.orphan")):
                 if (value := gauges.get(f"Sockstat.{name}")) is not None:
                     right.append((f"{title} {value}  ", Tone.DIM))
-        kind = "" if self._kind is SocketKind.ALL else f"{self._kind} "
+        kind = "" if self._kind is SocketKind.ALL else str(self._kind)
+        what = f"{shown} {kind}" if kind else number_of(shown, "socket")
         where = f"of {self.state.scope.trail} " if self.state.scope.trail else ""
-        right.append(f"{shown} {kind or 'sockets '}{where}by {SORT_WORDS[self._sort]} ")
+        if self._taken is not None:  # what is not known yet is not 0
+            right.append(f"{what} {where}by {SORT_WORDS[self._sort]} ")
         self.query_one("#socket-counts", TextLine).show(parts, right)
 
     def _draw_detail(self) -> None:

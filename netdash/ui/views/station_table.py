@@ -109,7 +109,7 @@ class StationTable:
         row, mac = self._rows[index], self._mac(index)
         name = station_name(mac, self._own)
         where = self._interfaces.get(int(row["ifindex"]), "")
-        what = "stations that are not known or had no room" if mac == NO_STATION else mac_text(mac)
+        what = "others: not known, or without room" if mac == NO_STATION else mac_text(mac)
         parts: list[Part] = [(f" {what}", Tone.ACCENT)]
         if name and mac != NO_STATION:
             parts.append(f" {name}")
@@ -117,7 +117,7 @@ class StationTable:
         if int(row["rx_ip_packets"]) != UNKNOWN:
             other = [int(row[f"{way}_packets"]) - int(row[f"{way}_ip_packets"]) for way in ("rx", "tx")]
             parts.append((f"  not IP: ▼ {count(other[0])} ▲ {count(other[1])} packets", Tone.NORMAL))
-        return [*parts, ("  ▼ from it, ▲ to it; the host's own end is not listed", Tone.DIM)]
+        return [*parts, ("  ▼ from, ▲ to it", Tone.DIM)]
 
 
 def _columns(units: Units) -> tuple[Column, ...]:

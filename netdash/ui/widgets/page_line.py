@@ -9,7 +9,7 @@ from textual.message import Message
 
 from netdash.ui.text import width_of
 from netdash.ui.theme import Tone
-from netdash.ui.widgets.text_line import Part, TextLine
+from netdash.ui.widgets.text_line import Part, TextLine, cells_of
 
 
 class PageLine(TextLine):
@@ -39,7 +39,7 @@ class PageLine(TextLine):
         tones = [Tone.ACCENT if index == active else Tone.DIM for index in range(len(texts))]
         for index in bad:
             tones[index] = Tone.BAD
-        needed = sum(self._widths) + sum(width_of(part if isinstance(part, str) else part[0]) for part in right)
+        needed = sum(self._widths) + cells_of(right)
         self.show(list(zip(texts, tones, strict=True)), right if needed <= self.size.width else ())
 
     def on_click(self, event: events.Click) -> None:

@@ -93,6 +93,8 @@ def _cut(runs: Sequence[_Run], cells: int) -> tuple[list[_Run], list[_Run]]:
         length = width_of(text)
         if cells < length:
             head, tail = Segment(text).split_cells(cells)
+            if head.text + tail.text != text:  # in the middle of a wide character, which would be lost
+                head, tail = Segment(text).split_cells(cells + 1)
             if head.text:
                 before.append((head.text, tone))
             return before, [(tail.text, tone), *runs[number + 1 :]]

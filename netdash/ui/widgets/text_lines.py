@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
 from netdash.ui.theme import palette_of
-from netdash.ui.widgets.text_line import Part, segments_of
+from netdash.ui.widgets.text_line import Part, cut, segments_of
 
 Line = Sequence[Part]
 
@@ -50,7 +49,4 @@ class TextLines(Widget):
             return Strip.blank(width, base)
         palette = palette_of(self.app)
         strip = Strip(segments_of(self._lines[y], palette, base))
-        if strip.cell_length <= width:
-            return strip.extend_cell_length(width, base)
-        mark = Segment("~" if palette.ascii_only else "…", base)
-        return Strip([*strip.crop(0, max(0, width - 1)), mark]).crop(0, width)
+        return cut(strip, width, base, ascii_only=palette.ascii_only)
