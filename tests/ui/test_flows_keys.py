@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from netdash.model.units import Units
+from netdash.ui.views import flows as flows_view
 from netdash.ui.views.flow_lines import scale_text
 from netdash.ui.views.flow_rows import Bars
+from netdash.ui.views.flows import FlowsView
 from netdash.ui.widgets.line_table import LineTable
-from tests.ui.apps import dashboard, take
+from tests.ui.apps import dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, snapshot
 from tests.ui.flows import lines, locals_of, ports, show, status, titles
 
@@ -87,6 +89,21 @@ async def test_frozen_rows_stay_and_new_ones_come_at_the_end() -> None:
         await pilot.press("o")
         assert locals_of(app)[0] == "10.0.0.1:900"
         assert "frozen" not in status(app)
+
+
+async def test_an_order_that_a_thread_still_makes_is_frozen_when_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows_view, "_SORTED_AT_ONCE", 0)
+    app = dashboard(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(app, pilot, snapshot(0), snapshot(1, flows=ports(3, 2, 1)))
+        await settle(pilot, lambda: len(locals_of(app)) == 6)
+        view = app.main_screen.query_one(FlowsView)
+        view.action_sort("port")
+        view.action_freeze()
+        await settle(pilot, lambda: "by port" in status(app) and "order frozen, 0 new" in status(app))
+        await pilot.press("t")
+        await settle(pilot, lambda: locals_of(app) == ["10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"])
+        assert "order frozen" in status(app)
 
 
 async def test_line_modes_show_what_they_say() -> None:

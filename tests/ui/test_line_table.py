@@ -271,3 +271,28 @@ async def test_an_empty_line_after_rows_went() -> None:
         await pilot.pause()
         assert app.lines()[3:] == [""] * 7
         assert {region.y for region in app.table.redrawn if region is not None} >= {3, 4} or None in app.table.redrawn
+
+
+async def test_more_rows_lay_out_no_screen_unless_the_scroll_bar_comes() -> None:
+    app = TableApp()
+    async with app.run_test(size=(30, 10)) as pilot:
+        app.table.show(numbered(100))
+        await pilot.pause()
+        laid_out: list[object] = []
+        app.screen.screen_layout_refresh_signal.subscribe(app.screen, laid_out.append)
+        app.table.show(numbered(200))
+        await pilot.pause()
+        assert not laid_out
+        assert app.table.vertical_scrollbar.window_virtual_size == 201
+        app.table.action_last()
+        await pilot.pause()
+        assert app.table.cursor_index == 199
+        assert app.table.scroll_offset.y == 201 - 10
+        app.table.show(numbered(20))
+        await pilot.pause()
+        assert not laid_out
+        assert app.table.scroll_offset.y == 21 - 10
+        app.table.show(numbered(3))
+        await pilot.pause()
+        assert laid_out
+        assert not app.table.show_vertical_scrollbar

@@ -79,6 +79,8 @@ class FlowsView(View):
         self._arrangement = Arrangement()
         self._arranging = False
         """Whether a thread sorts what will be shown next."""
+        self._freezes = False
+        """Whether the order of that is to be frozen."""
         self._narrowings: tuple[Narrowing, ...] = ()
         """Of the scope that was drawn last."""
         self._joinings: dict[tuple[Narrowing, ...], Joining] = {}
@@ -186,7 +188,9 @@ class FlowsView(View):
 
     def _show(self, arrangement: Arrangement) -> None:
         self._arranging = False
-        if self._frozen is not None:
+        if self._freezes:
+            self._freezes, self._frozen, self._new_since_frozen = False, arrangement.ids, 0
+        elif self._frozen is not None:
             self._new_since_frozen += arrangement.new
             self._frozen = arrangement.ids
         self._arrangement = arrangement
@@ -285,6 +289,7 @@ class FlowsView(View):
         if order != self._order:
             self._order = order
             self._frozen = self._before = None
+            self._freezes = False
         self._draw()
 
     def _tell(self, text: str) -> None:
@@ -364,14 +369,14 @@ class FlowsView(View):
 
     def action_freeze(self) -> None:
         """Keeps the order of rows as it is, or lets them move again."""
-        if self._frozen is None:
-            self._frozen, self._new_since_frozen = self._arrangement.ids, 0
-            if not self._arranging:
-                self._show_status(self._arrangement)  # the rows stand as they are to stand
-                return
-        else:
+        if self._frozen is not None:
             self._frozen = None
-        self._draw()
+            self._draw()
+        elif self._arranging:
+            self._freezes = not self._freezes
+        else:
+            self._frozen, self._new_since_frozen = self._arrangement.ids, 0
+            self._show_status(self._arrangement)  # the rows stand as they are to stand
 
     def action_bars(self) -> None:
         """Bars on or off."""
