@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netdash.model.headline import headline_interfaces
+from netdash.model.flow_sums import HEADLINE, FlowSums, FlowTotals
 from netdash.model.snapshot import Layer, Snapshot
 from netdash.model.tables import FLOW_ROW, UNKNOWN, empty
-from netdash.model.windows import WINDOW_SECONDS, SlotCounter, Timeline
+from netdash.model.windows import WINDOW_SECONDS, Timeline
 
 Element = TypeVar("Element", bound=np.generic)
-
-HEADLINE: Final = -1
-"""Stands for the interfaces whose sum counts each transfer once, where an interface index could stand."""
 
 _SYN: Final = 0x02
 """TCP flag, RFC 9293 §3.1."""
@@ -64,37 +61,6 @@ class FlowTable:
 
     def __len__(self) -> int:
         return len(self.flows)
-
-
-@dataclass(frozen=True, slots=True)
-class FlowTotals:
-    """The footer's figures of one direction or of both: bytes, and bytes per second."""
-
-    total_bytes: int = 0
-    peak: float = 0.0
-    """The highest 2-second rate so far."""
-    rates: tuple[float, ...] = (0.0,) * len(WINDOW_SECONDS)
-
-
-@dataclass(slots=True)
-class _Sums:
-    """What all flows of one interface moved."""
-
-    counter: SlotCounter = field(default_factory=SlotCounter)
-    totals: tuple[FlowTotals, FlowTotals, FlowTotals] = (FlowTotals(), FlowTotals(), FlowTotals())
-
-    def add(self, timeline: Timeline, rx_bytes: int, tx_bytes: int) -> None:
-        self.counter.add(timeline, rx_bytes, tx_bytes)
-        pairs = [self.counter.rates(timeline, window) for window in range(len(WINDOW_SECONDS))]
-        rates = ([rx for rx, _ in pairs], [tx for _, tx in pairs], [rx + tx for rx, tx in pairs])
-        rx, tx, both = (
-            FlowTotals(old.total_bytes + new, max(old.peak, rate[0]), tuple(rate))
-            for old, new, rate in zip(self.totals, (rx_bytes, tx_bytes, rx_bytes + tx_bytes), rates, strict=True)
-        )
-        self.totals = (rx, tx, both)
-
-    def copy(self) -> _Sums:
-        return _Sums(self.counter.copy(), self.totals)
 
 
 @dataclass(slots=True)
@@ -164,8 +130,7 @@ class FlowHistory:
         self._windows: NDArray[np.int64] = np.zeros((len(WINDOW_SECONDS), 2, 0), np.int64)
         self._slots: deque[_Slot] = deque()
         self._removed = [0] * len(WINDOW_SECONDS)
-        self._sums: dict[int, _Sums] = {HEADLINE: _Sums()}
-        self._totals = {HEADLINE: self._sums[HEADLINE].totals}
+        self._sums = FlowSums()
 
     def copy(self) -> FlowHistory:
         """One that goes on from here by itself. The arrays are the same: none is ever changed once it is published."""
@@ -175,8 +140,7 @@ class FlowHistory:
         twin._ids, twin._positions, twin._windows = self._ids, self._positions, self._windows
         twin._slots = deque(slot.copy() for slot in self._slots)
         twin._removed = self._removed.copy()
-        twin._sums = {index: sums.copy() for index, sums in self._sums.items()}
-        twin._totals = self._totals
+        twin._sums = self._sums.copy()
         return twin
 
     def arrays(self) -> Iterator[NDArray[np.generic]]:
@@ -199,7 +163,7 @@ class FlowHistory:
 
     def totals(self, ifindex: int = HEADLINE) -> tuple[FlowTotals, FlowTotals, FlowTotals]:
         """Received, sent and both, of an interface or of the headline's interfaces together."""
-        return self._totals.get(ifindex, (FlowTotals(), FlowTotals(), FlowTotals()))
+        return self._sums.totals(ifindex)
 
     def update(self, snapshot: Snapshot) -> None:
         """Takes one interval. A baseline has no figures and changes nothing."""
@@ -210,26 +174,12 @@ class FlowHistory:
             self._reset()
         number = self._timeline.advance(snapshot.monotonic_ns, round(snapshot.interval * 1e9))
         reported = _report(snapshot)
-        self._sum_interfaces(snapshot, reported)
+        self._sums.update(self._timeline, snapshot.interfaces, reported.flows["ifindex"], reported.moved)
         positions = self._place(reported)
         if (positions < 0).any():
             reported, positions = reported.subset(positions >= 0), positions[positions >= 0]
         self._remember(number, positions, reported.moved)
         self.table = self._next_table(positions, reported, round(snapshot.interval * 1e9))
-
-    def _sum_interfaces(self, snapshot: Snapshot, reported: _Reported) -> None:
-        indices, group = np.unique(reported.flows["ifindex"], return_inverse=True)
-        sums = np.zeros((2, len(indices)), np.int64)
-        for direction in (0, 1):
-            np.add.at(sums[direction], group, reported.moved[direction])
-        by_index = {int(index): (int(rx), int(tx)) for index, rx, tx in zip(indices, *sums, strict=True)}
-        headline = [by_index.get(interface.index, (0, 0)) for interface in headline_interfaces(snapshot.interfaces)]
-        by_index[HEADLINE] = (sum(rx for rx, _ in headline), sum(tx for _, tx in headline))
-        present = {interface.index for interface in snapshot.interfaces} | by_index.keys()
-        self._sums = {index: self._sums.get(index) or _Sums() for index in present}
-        for index, each in self._sums.items():
-            each.add(self._timeline, *by_index.get(index, (0, 0)))
-        self._totals = {index: each.totals for index, each in self._sums.items()}
 
     def _place(self, reported: _Reported) -> NDArray[np.intp]:
         """The position of each flow in the table, beyond its end for new flows; -1 where there is no room."""

@@ -6,7 +6,8 @@ or after it, never a mixture.
 
 from __future__ import annotations
 
-from netdash.model.flow_history import HEADLINE, FlowHistory, FlowTable, FlowTotals
+from netdash.model.flow_history import FlowHistory, FlowTable
+from netdash.model.flow_sums import HEADLINE, FlowTotals
 from netdash.model.interface_history import DirectionFigures, InterfaceHistory, InterfaceSeries
 from netdash.model.process_history import Moved, OtherKind, OtherTraffic, ProcessHistory, ProcessRow
 from netdash.model.protocol_history import InterfaceProtocolFigures, ProtocolFigures, ProtocolHistory

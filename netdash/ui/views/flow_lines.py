@@ -9,7 +9,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from netdash.model.flow_history import FlowTotals
+from netdash.model.flow_sums import FlowTotals
 from netdash.model.units import NOT_KNOWN, Units
 from netdash.model.windows import WINDOW_SECONDS
 from netdash.ui.text import fit, number_of, printable

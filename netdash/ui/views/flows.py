@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from textual import on, work
 from textual.app import ComposeResult
 
-from netdash.model.flow_history import HEADLINE, FlowTable, FlowTotals
+from netdash.model.flow_history import FlowTable
+from netdash.model.flow_sums import HEADLINE, FlowTotals
 from netdash.model.headline import headline_interfaces
 from netdash.model.snapshot import Layer
 from netdash.model.tables import FLOW_OVERFLOW
