@@ -19,7 +19,8 @@ from netdash.model.process_history import Moved
 from netdash.model.protocols import protocol_name, state_name
 from netdash.model.snapshot import Interface, Process, Snapshot
 from netdash.model.windows import WINDOW_NS
-from netdash.ui.state import DashboardState, Narrowing
+from netdash.ui.scope import Narrowing
+from netdash.ui.state import DashboardState
 from netdash.ui.views.flow_groups import row_ids
 
 Mask = NDArray[np.bool_]

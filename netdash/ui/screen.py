@@ -15,7 +15,8 @@ from textual.timer import Timer
 from netdash.ui.keymap import DASHBOARD_KEYS, FILTER_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, bindings
 from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted, RecordingWanted
 from netdash.ui.registry import PAGES, VIEWS, ViewEntry, entry_of
-from netdash.ui.state import DashboardState, Scope
+from netdash.ui.scope import Scope
+from netdash.ui.state import DashboardState
 from netdash.ui.view import View
 from netdash.ui.widgets.banner import Banner
 from netdash.ui.widgets.header_line import HeaderLine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdash.model.select import InterfaceSelection
-from netdash.ui.state import Scope
+from netdash.ui.scope import Scope
 
 if TYPE_CHECKING:
     from netdash.model.snapshot import Snapshot

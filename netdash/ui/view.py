@@ -10,7 +10,8 @@ from textual.geometry import Size
 from textual.message import Message
 
 from netdash.ui.keymap import KeyBinding, bindings
-from netdash.ui.state import DashboardState, Scope
+from netdash.ui.scope import Scope
+from netdash.ui.state import DashboardState
 from netdash.ui.widgets.holder import Stack
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from netdash.model.snapshot import Snapshot
 from netdash.ui.app import Dashboard
-from netdash.ui.state import Scope
+from netdash.ui.scope import Scope
 from netdash.ui.widgets.area_graph import AreaGraph
 from netdash.ui.widgets.text_lines import TextLines
 from tests.ui.apps import dashboard, settle, take

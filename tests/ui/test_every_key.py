@@ -26,7 +26,7 @@ from netdash.ui.help import HelpScreen
 from netdash.ui.key_profiles import PROFILES
 from netdash.ui.keymap import DASHBOARD_KEYS, FILTER_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, Keymap
 from netdash.ui.registry import PAGES, VIEWS
-from netdash.ui.state import Scope
+from netdash.ui.scope import Scope
 from netdash.ui.views.protocol_keys import Page
 from netdash.ui.widgets.filter_prompt import FilterPrompt
 from netdash.ui.widgets.key_line import KeyLine

@@ -17,7 +17,7 @@ from netdash.model.snapshot import Snapshot
 from netdash.model.tables import FLOW_OVERFLOW, FLOW_ROW, Attribution, pack_address
 from netdash.options import Options
 from netdash.ui.app import Dashboard
-from netdash.ui.state import ConnectionScope, Scope
+from netdash.ui.scope import ConnectionScope, Scope
 from netdash.ui.views.flow_groups import Group, Joining, join_flows, row_ids
 from netdash.ui.views.flow_text import Labels, row_words
 from netdash.ui.widgets.header_line import HeaderLine

@@ -14,7 +14,7 @@ from netdash.model.filter.context import FilterContext
 from netdash.model.flow_history import FlowTable
 from netdash.model.tables import pack_address
 from netdash.ui.filtering import Narrowed
-from netdash.ui.state import Narrowing
+from netdash.ui.scope import Narrowing
 from netdash.ui.views.flow_groups import MIXED, Group, Joining, row_ids
 from netdash.ui.views.flow_order import (
     SHOWN_FOR_NS,

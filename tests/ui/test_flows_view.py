@@ -12,7 +12,7 @@ from netdash.model.protocols import ICMP, ICMPV6
 from netdash.model.tables import FLOW_ROW, UNKNOWN, Attribution
 from netdash.model.units import Units
 from netdash.options import Options
-from netdash.ui.state import InterfaceScope, ProcessScope, Scope
+from netdash.ui.scope import InterfaceScope, ProcessScope, Scope
 from tests.ui.apps import dashboard, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot
 from tests.ui.flows import host, lines, locals_of, settle, show, status, text_of

@@ -13,7 +13,7 @@ from netdash.model.select import InterfaceSelection
 from netdash.model.snapshot import Interface, Snapshot
 from netdash.options import Options
 from netdash.ui.app import Dashboard
-from netdash.ui.state import Scope
+from netdash.ui.scope import Scope
 from netdash.ui.view import View
 from netdash.ui.views.interface_graphs import GraphSlot
 from netdash.ui.views.interfaces import InterfacesView

@@ -10,7 +10,7 @@ from netdash.ui import key_order
 from netdash.ui.app import Dashboard
 from netdash.ui.help import HelpScreen
 from netdash.ui.moment_prompt import MomentPrompt
-from netdash.ui.state import ProcessScope
+from netdash.ui.scope import ProcessScope
 from netdash.ui.widgets.filter_prompt import FilterPrompt
 from tests.ui.apps import dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot

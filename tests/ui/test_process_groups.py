@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdash.model.snapshot import Snapshot
 from netdash.model.tables import Attribution
 from netdash.options import Options
-from netdash.ui.state import ConnectionScope, ProcessScope
+from netdash.ui.scope import ConnectionScope, ProcessScope
 from netdash.ui.widgets.line_table import LineTable
 from tests.ui.apps import dashboard
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot

@@ -12,7 +12,7 @@ from netdash.model.snapshot import Accounting, Snapshot
 from netdash.model.tables import UNKNOWN, Attribution
 from netdash.options import Options
 from netdash.ui.app import Dashboard
-from netdash.ui.state import InterfaceScope, ProcessScope, Scope
+from netdash.ui.scope import InterfaceScope, ProcessScope, Scope
 from netdash.ui.widgets.accounting_line import AccountingLine
 from netdash.ui.widgets.key_line import KeyLine
 from netdash.ui.widgets.line_table import LineTable

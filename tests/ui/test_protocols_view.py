@@ -10,7 +10,7 @@ from netdash.model.snapshot import InterfaceProtocols, SizeBucket, Snapshot, Tra
 from netdash.model.tables import UNKNOWN
 from netdash.options import Options
 from netdash.ui.app import Dashboard
-from netdash.ui.state import InterfaceScope, ProcessScope, Scope
+from netdash.ui.scope import InterfaceScope, ProcessScope, Scope
 from netdash.ui.views.counter_rules import RULES
 from netdash.ui.views.counter_texts import TROUBLE, is_trouble, meaning
 from netdash.ui.views.service_table import SORTS

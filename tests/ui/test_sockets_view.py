@@ -14,7 +14,7 @@ from netdash.model.snapshot import Snapshot
 from netdash.model.tables import SOCKET_ROW
 from netdash.options import Options
 from netdash.ui.app import Dashboard
-from netdash.ui.state import InterfaceScope, ProcessScope, Scope
+from netdash.ui.scope import InterfaceScope, ProcessScope, Scope
 from netdash.ui.views.socket_choice import SORT_WORDS
 from netdash.ui.widgets.columns import place_columns
 from netdash.ui.widgets.key_line import KeyLine

@@ -28,7 +28,7 @@ from netdash.model.tables import (
     Attribution,
     address_text,
 )
-from netdash.ui.state import ConnectionScope
+from netdash.ui.scope import ConnectionScope
 from netdash.ui.text import width_of
 from netdash.ui.theme import Tone
 from netdash.ui.views.flow_groups import ALL_APART, NETWORK_BITS, Group, Joining

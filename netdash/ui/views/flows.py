@@ -21,7 +21,8 @@ from netdash.model.tables import FLOW_OVERFLOW
 from netdash.model.windows import WINDOW_SECONDS
 from netdash.ui.filtering import flow_match, narrowed
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState, Narrowing
+from netdash.ui.scope import Narrowing
+from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
 from netdash.ui.views.flow_groups import ALL_APART, Group, Joining

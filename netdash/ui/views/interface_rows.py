@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from netdash.model.fault_history import InterfaceFaults
     from netdash.model.interface_history import InterfaceSeries
     from netdash.model.snapshot import Interface
-    from netdash.ui.state import InterfaceFaults
 
 DEFAULT_ORDER: Final = "order"
 FOLDED_FROM: Final = 9

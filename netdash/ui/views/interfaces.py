@@ -9,8 +9,10 @@ from typing import ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 
+from netdash.model.fault_history import InterfaceFaults
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState, InterfaceFaults, InterfaceScope, Scope
+from netdash.ui.scope import InterfaceScope, Scope
+from netdash.ui.state import DashboardState
 from netdash.ui.text import number_of
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View

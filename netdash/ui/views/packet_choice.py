@@ -18,7 +18,8 @@ from netdash.ui.views.packet_owners import note_of
 
 if TYPE_CHECKING:
     from netdash.model.packet_comment import ProcessNote
-    from netdash.ui.state import ConnectionScope, DashboardState, Scope
+    from netdash.ui.scope import ConnectionScope, Scope
+    from netdash.ui.state import DashboardState
 
 _END_CELLS = 60
 

@@ -22,7 +22,7 @@ from netdash.model.process_history import (
 from netdash.model.snapshot import Layer, Process, Snapshot
 from netdash.model.tables import Attribution
 from netdash.model.units import Units, count
-from netdash.ui.state import ConnectionScope
+from netdash.ui.scope import ConnectionScope
 from netdash.ui.theme import Tone
 from netdash.ui.views.flow_groups import one_per_connection
 from netdash.ui.widgets.columns import Column

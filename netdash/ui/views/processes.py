@@ -15,7 +15,8 @@ from netdash.model.headline import headline_accounting, headline_interfaces
 from netdash.model.snapshot import Layer, Process
 from netdash.ui.filtering import flows_in_scope, matching_processes
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState, ProcessScope
+from netdash.ui.scope import ProcessScope
+from netdash.ui.state import DashboardState
 from netdash.ui.text import number_of
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View

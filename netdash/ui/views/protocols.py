@@ -16,7 +16,8 @@ from netdash.model.protocol_history import InterfaceProtocolFigures, ProtocolFig
 from netdash.model.snapshot import Interface
 from netdash.model.stations import own_macs
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState, InterfaceScope, Narrowing, Scope
+from netdash.ui.scope import InterfaceScope, Narrowing, Scope
+from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
 from netdash.ui.views.counter_rules import findings

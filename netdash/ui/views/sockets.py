@@ -17,7 +17,8 @@ from netdash.model.protocols import protocol_name
 from netdash.model.tables import UNKNOWN, pack_address
 from netdash.ui.filtering import matching_sockets
 from netdash.ui.keymap import KeyBinding
-from netdash.ui.state import DashboardState, Narrowing, ProcessScope, Scope
+from netdash.ui.scope import Narrowing, ProcessScope, Scope
+from netdash.ui.state import DashboardState
 from netdash.ui.text import number_of
 from netdash.ui.theme import Tone
 from netdash.ui.view import View
