@@ -91,8 +91,8 @@ def _filter(flows: int) -> list[Step]:
     return [
         Step("filter opened (/)", b"/", "Tab completes"),
         *(Step("filter: a letter", letter) for letter in (b"h", b"o")),
-        Step("filter kept (Enter)", b"st:198.18.1.7\r", rf"\b\d{{1,{digits - 1}}} flows by"),
-        Step("filter cleared (Esc)", _ESCAPE, rf"\b\d{{{digits},}} flows by"),
+        Step("filter kept (Enter)", b"st:198.18.1.7\r", rf"\b\d{{1,{digits - 1}}} flows? by"),
+        Step("filter cleared (Esc)", _ESCAPE, rf"\b\d{{{digits},}} flows? by"),
     ]
 
 
