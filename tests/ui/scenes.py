@@ -154,7 +154,7 @@ def _sockets() -> list[NDArray[np.void]]:
     ]
 
 
-def protocols(factor: int) -> InterfaceProtocols:
+def protocols(factor: int = 1) -> InterfaceProtocols:
     """What an interface carried in a second."""
     bounds = zip((1, *(limit + 1 for limit in _SIZE_LIMITS)), (*_SIZE_LIMITS, None), strict=True)
     return InterfaceProtocols(

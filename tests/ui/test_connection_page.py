@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from netdash.model.snapshot import Snapshot
 from netdash.ui.app import Dashboard
 from netdash.ui.scope import Scope
@@ -11,7 +9,6 @@ from netdash.ui.widgets.area_graph import AreaGraph
 from netdash.ui.widgets.text_lines import TextLines
 from tests.ui.apps import dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot, socket
-from tests.ui.golden import Golden
 
 
 def _snapshot(tick: int) -> Snapshot:
@@ -79,13 +76,3 @@ async def test_the_past_is_read_from_memory_and_drawn_as_it_was() -> None:
         await pilot.press("space", "left")
         await settle(pilot, lambda: len(graph._rx) == 3)
         assert "so far ▼ 375kB" in _text(app)
-
-
-@pytest.mark.parametrize(("size", "name"), [((80, 24), "80"), ((120, 36), "120")])
-async def test_screens(golden: Golden, size: tuple[int, int], name: str) -> None:
-    app = dashboard(FakeSource())
-    async with app.run_test(size=size) as pilot:
-        await _opened(app, pilot)
-        await settle(pilot, lambda: len(app.main_screen.query_one(AreaGraph)._rx) == 4)
-        await pilot.pause()
-        golden(app, name)

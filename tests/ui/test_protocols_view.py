@@ -1,14 +1,12 @@
-"""The Protocols view: its three tables, every key, and screens at three sizes."""
+"""The Protocols view: its three tables, every key; its screens are in test_matrix."""
 
 from __future__ import annotations
 
-import pytest
 from textual.pilot import Pilot
 
 from netdash.model.protocols import LISTEN, UDP
-from netdash.model.snapshot import InterfaceProtocols, SizeBucket, Snapshot, Traffic
+from netdash.model.snapshot import InterfaceProtocols, Snapshot
 from netdash.model.tables import UNKNOWN
-from netdash.options import Options
 from netdash.ui.app import Dashboard
 from netdash.ui.scope import InterfaceScope, ProcessScope, Scope
 from netdash.ui.views.counter_rules import RULES
@@ -19,23 +17,7 @@ from netdash.ui.widgets.line_table import LineTable
 from netdash.ui.widgets.text_line import TextLine
 from tests.ui.apps import SnapCompare, dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, interface, snapshot, socket, station
-from tests.ui.golden import Golden
-
-LIMITS = (*range(75, 1501, 75), 1518, 9018)
-BOUNDS = list(zip((1, *(limit + 1 for limit in LIMITS)), (*LIMITS, None), strict=True))
-
-
-def protocols(factor: int = 1) -> InterfaceProtocols:
-    """What an interface carried."""
-    return InterfaceProtocols(
-        ipv4=Traffic(482 * factor, 25_064 * factor, 1272 * factor, 4_785_728 * factor),
-        ipv6=Traffic(48, 3456, 48, 396_672),
-        tcp=Traffic(530, 28_520, 530, 4_370_280),
-        udp=Traffic(0, 0, 790, 812_120),
-        non_ip=Traffic(3, 180, 1, 42),
-        broadcast=Traffic(1, 60, 0, 0),
-        sizes=tuple(SizeBucket(a, b, 529 // (i + 1), i * i * 9 % 700) for i, (a, b) in enumerate(BOUNDS)),
-    )
+from tests.ui.scenes import protocols
 
 
 def host(tick: int) -> Snapshot:
@@ -87,7 +69,7 @@ def place(app: Dashboard) -> str:
 
 
 class TestLooks:
-    """One picture, for the colours; the goldens have the sizes."""
+    """One picture, for the colours; test_matrix has the sizes."""
 
     def test_picture(self, snap_compare: SnapCompare) -> None:
         app = dashboard(FakeSource())
@@ -96,30 +78,6 @@ class TestLooks:
             await show(app, pilot, *[host(tick) for tick in range(6)])
 
         assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
-
-
-PAGES = ("protocols", "interfaces", "sizes", "ports", "stations", "counters")
-
-
-@pytest.mark.parametrize("case", ["80x24", "120x36", "200x50", "ascii", "16-colours", "none", "hostile"])
-async def test_screen(golden: Golden, case: str) -> None:
-    looks = "standard" if case == "16-colours" else "256"
-    app = dashboard(FakeSource(), Options(ascii_only=case == "ascii"), color_system=looks)
-    columns, rows = map(int, case.split("x")) if "x" in case else (80, 24)
-    taken = {"none": [snapshot(0), snapshot(1)], "hostile": [snapshot(0), hostile()]}
-    async with app.run_test(size=(columns, rows)) as pilot:
-        await show(app, pilot, *taken.get(case, [host(tick) for tick in range(6)]))
-        for page in PAGES if case in ("80x24", "200x50", "ascii") else PAGES[:1]:
-            await pilot.pause()
-            golden(app, page)
-            await pilot.press("s")
-
-
-def hostile() -> Snapshot:
-    """Names that a terminal or a markup parser could obey."""
-    names = ["[red]x[/]", "\x1b[31mesc\x07", "\u202eltr\u202c", "[kworker/0:1]", "n" * 200, "caf\udce9"]
-    counters = {f"{name}.{name}": 2**70 for name in names} | {"": 1, ".": 1}
-    return snapshot(1, interfaces=[interface(n, i + 2) for i, n in enumerate(names)], counters=counters)
 
 
 async def test_protocols_of_all_physical_and_of_one() -> None:

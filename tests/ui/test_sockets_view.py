@@ -1,11 +1,10 @@
-"""The Sockets view: its rows, every key, and screens at three sizes."""
+"""The Sockets view: its rows, every key; its screens are in test_matrix."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from textual.pilot import Pilot
 
@@ -23,7 +22,6 @@ from netdash.ui.widgets.text_line import TextLine
 from tests.ui.apps import SnapCompare, dashboard, settle, take
 from tests.ui.fixtures import FakeSource, flow, interface, process, snapshot, socket, table
 from tests.ui.flows import lines as flow_lines
-from tests.ui.golden import Golden
 
 SYN_SENT, TIME_WAIT, CLOSE_WAIT = 2, 6, 8
 
@@ -99,7 +97,7 @@ def text_of(app: Dashboard, name: str) -> str:
 
 
 class TestLooks:
-    """One picture, for the colours; the goldens have the sizes."""
+    """One picture, for the colours; test_matrix has the sizes."""
 
     def test_picture(self, snap_compare: SnapCompare) -> None:
         app = dashboard(FakeSource())
@@ -108,39 +106,6 @@ class TestLooks:
             await show(app, pilot, host(0), host(1))
 
         assert snap_compare(app, terminal_size=(120, 36), run_before=prepare)
-
-
-@pytest.mark.parametrize("looks", ["80x24", "120x36", "200x50", "ascii", "16-colours", "none", "one", "hostile"])
-async def test_screen(golden: Golden, looks: str) -> None:
-    options = Options(ascii_only=looks == "ascii")
-    app = dashboard(FakeSource(), options, color_system="standard" if looks == "16-colours" else "256")
-    columns, lines = map(int, looks.split("x")) if "x" in looks else (80, 24)
-    taken = {
-        "none": [snapshot(0), snapshot(1)],
-        "one": [snapshot(0), snapshot(1, sockets=[socket(pid=1)], processes=[process(1, "init")])],
-        "hostile": [snapshot(0), hostile()],
-    }.get(looks, [host(0), host(1)])
-    async with app.run_test(size=(columns, lines)) as pilot:
-        await show(app, pilot, *taken)
-        golden(app)
-
-
-def hostile() -> Snapshot:
-    """Names that a terminal or a markup parser could obey."""
-    names = [
-        "[red]x[/]",
-        "\x1b[31mesc\x07",
-        "\u202eltr\u202c",
-        "[kworker/0:1]",
-        "n" * 200,
-        "caf\udce9",
-        "wide漢字漢字",
-    ]
-    return snapshot(
-        1,
-        sockets=[socket(cookie=i + 1, pid=i + 1, rx_payload=9 - i, tx_payload=0) for i in range(len(names))],
-        processes=[process(i + 1, name, user=name) for i, name in enumerate(names)],
-    )
 
 
 async def test_cells() -> None:
