@@ -100,8 +100,9 @@ class MainScreen(Screen[None], Blank):
         with self.app.batch_update():
             for other in self._views.values():
                 other.display = other is view
-            # Laid out, the view knows its size when it draws, and does so once.
-            self._refresh_layout()
+            if view is not before:
+                # Laid out, the view knows its size when it draws, and does so once.
+                self._refresh_layout()
             if self._state.snapshot is not None:
                 view.receive(self._state)
                 self._drawn = (self._state.snapshot, self._state.histories)

@@ -16,10 +16,10 @@ from textual._xterm_parser import XTermParser
 from textual.message import Message
 
 _READ_BYTES: Final = 4096
-ESCAPE_SECONDS: Final = constants.ESCAPE_DELAY if "ESCDELAY" in os.environ else 0.025
-"""An escape with nothing after it for so long was the key. Terminals write a sequence at once, so that it comes in one
-packet; Textual waits 100 ms, which is felt. Who has a link that tears sequences apart sets ESCDELAY (milliseconds), as
-for programs with ncurses."""
+ESCAPE_SECONDS: Final = constants.ESCAPE_DELAY if "ESCDELAY" in os.environ else 0.01
+"""An escape with nothing after it for so long was the key; tmux waits as long. Terminals write a sequence at once, so
+that it comes in one packet; Textual waits 100 ms, which is felt. Who has a link that tears sequences apart sets
+ESCDELAY (milliseconds), as for programs with ncurses."""
 constants.ESCAPE_DELAY = ESCAPE_SECONDS  # type: ignore[misc]  # the parser asks there, and has no argument for it
 _LAST_TICKS: Final = 2
 """After the last byte: by then the parser has decided whether a lone escape was the key or began a sequence."""
