@@ -55,18 +55,18 @@ def _orders() -> list[Step]:
 
 def _joinings() -> list[Step]:
     return [
-        Step("ports hidden (p)", b"p", "host pairs by"),
-        Step("", b"p", "flows by"),
-        Step("source joined (s)", b"s", "remote ends by"),
-        Step("", b"s", "flows by"),
-        Step("destination joined (d)", b"d", "local ends by"),
-        Step("", b"d", "flows by"),
-        Step("group by remote host (a)", b"a", "remote hosts by"),
+        Step("ports hidden (p)", b"p", "host pairs? by"),
+        Step("", b"p", "flows? by"),
+        Step("source joined (s)", b"s", "remote ends? by"),
+        Step("", b"s", "flows? by"),
+        Step("destination joined (d)", b"d", "local ends? by"),
+        Step("", b"d", "flows? by"),
+        Step("group by remote host (a)", b"a", "remote hosts? by"),
         Step("into a group (Enter)", _ENTER, f"{_FLOWS_SHOWN}|{_CONNECTION_SHOWN}"),
-        Step("back to the groups (Esc)", _ESCAPE, "remote hosts by"),
-        Step("group by network (a)", b"a", "remote networks by"),
-        Step("group by port (a)", b"a", r"ports by"),
-        Step("groups apart again (a)", b"a", "flows by"),
+        Step("back to the groups (Esc)", _ESCAPE, "remote hosts? by"),
+        Step("group by network (a)", b"a", "remote networks? by"),
+        Step("group by port (a)", b"a", "ports? by"),
+        Step("groups apart again (a)", b"a", "flows? by"),
     ]
 
 
