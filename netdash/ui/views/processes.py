@@ -25,15 +25,14 @@ from netdash.ui.views.process_groups import ProcessGroup, connection_rows, group
 from netdash.ui.views.process_rows import (
     FROM_A_TO_Z,
     SORTABLE,
-    ProcessTable,
     TakenProcesses,
     TrafficRow,
     all_rows,
     flow_rows,
     order_rows,
     total_of,
-    total_row,
 )
+from netdash.ui.views.process_table import ProcessTable, total_row
 from netdash.ui.widgets.accounting_line import AccountingLine
 from netdash.ui.widgets.columns import place_columns
 from netdash.ui.widgets.line_table import LineTable
