@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from resource import getpagesize
+from typing import Final
 
 import msgspec
 
@@ -19,12 +21,15 @@ from netdash.model.snapshot import Snapshot
 from netdash.options import Options
 from netdash.ui.app import Dashboard
 
+_LAST_INTERVALS: Final = 60
+
 
 class Taken(msgspec.Struct, frozen=True):
     """The process after so many intervals."""
 
     intervals: int
     resident_bytes: int
+    """The most of the last intervals: free memory goes back to the system only every so often."""
     cpu_seconds: float
     """So far; the making of snapshots included."""
     flows: int
@@ -40,6 +45,7 @@ class _Source:
 
     def __init__(self, marks: list[int]) -> None:
         self._marks = marks
+        self._resident_bytes: deque[int] = deque(maxlen=_LAST_INTERVALS)
         self.app: Dashboard | None = None
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
@@ -48,6 +54,7 @@ class _Source:
             yield snapshot
             # Taken by now. It is drawn when the loop has time for it.
             await asyncio.sleep(0)
+            self._resident_bytes.append(_resident_bytes())
             if number in self._marks:
                 self._tell(number)
 
@@ -56,7 +63,7 @@ class _Source:
         state = self.app.state
         flows = state.histories.flows
         moments = len(state.player.table)
-        taken = Taken(number, _resident_bytes(), time.process_time(), len(flows.table), moments, flows.evicted)
+        taken = Taken(number, max(self._resident_bytes), time.process_time(), len(flows.table), moments, flows.evicted)
         print(msgspec.json.encode(taken).decode(), flush=True)
 
     async def set_interval(self, seconds: float) -> None:
