@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -41,6 +42,12 @@ def first_row(terminal: Terminal) -> str:
     return "" if titles is None else lines[titles + 1]
 
 
+def shown(terminal: Terminal) -> int:
+    """Packets on the page, as the line above them counts."""
+    found = re.search(r"([\d,]+) shown", terminal.text)
+    return int(found[1].replace(",", "")) if found else 0
+
+
 @pytest.mark.root
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 36)])
 def test_four_keys_lead_from_an_anomaly_to_its_packets_and_one_to_a_file(
@@ -64,6 +71,7 @@ def test_four_keys_lead_from_an_anomaly_to_its_packets_and_one_to_a_file(
         terminal.press(ENTER)
         terminal.wait_for("packets of tcp 10.77.0.1:", "↔ 10.77.0.2:8080", "[PA] len=", "▲")
         assert "nginx" not in terminal.text
+        terminal.wait_until(lambda: shown(terminal) >= 50, "packets of several bursts")
         terminal.press("w")
         terminal.wait_for("packets to:", "netdash-")
         terminal.press(ENTER)
