@@ -132,7 +132,7 @@ def _lengthen(path: Path, have: int, wanted: int) -> None:
             connection.execute("BEGIN")
             connection.execute(
                 "INSERT INTO moment SELECT id + ?1, run, key + ?1, time + ?1, monotonic_ns + ?1 * 1000000000, "
-                "interval, rx_bytes, tx_bytes, bytes FROM moment WHERE id <= ?2",
+                "interval, rx_bytes, tx_bytes, bytes, last_flow FROM moment WHERE id <= ?2",
                 (shift, have),
             )
             connection.execute("INSERT INTO frame SELECT id + ?, data, sockets FROM frame WHERE id <= ?", (shift, have))
