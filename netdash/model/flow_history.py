@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netdash.model.flow_sums import HEADLINE, FlowSums, FlowTotals
 from netdash.model.snapshot import Layer, Snapshot
+from netdash.model.steps import Between, go_on
 from netdash.model.tables import FLOW_ROW, UNKNOWN, empty
 from netdash.model.windows import WINDOW_SECONDS, Timeline
 
@@ -165,8 +166,9 @@ class FlowHistory:
         """Received, sent and both, of an interface or of the headline's interfaces together."""
         return self._sums.totals(ifindex)
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Takes one interval. A baseline has no figures and changes nothing."""
+    def update(self, snapshot: Snapshot, between: Between = go_on) -> None:
+        """Takes one interval. A baseline has no figures and changes nothing. `between` is called after each step that
+        takes milliseconds with 100,000 flows."""
         if snapshot.interval <= 0.0:
             return
         if snapshot.mode.layer != self.layer or snapshot.monotonic_ns <= self._timeline.now_ns:
@@ -174,11 +176,15 @@ class FlowHistory:
             self._reset()
         number = self._timeline.advance(snapshot.monotonic_ns, round(snapshot.interval * 1e9))
         reported = _report(snapshot)
+        between()
         self._sums.update(self._timeline, snapshot.interfaces, reported.flows["ifindex"], reported.moved)
+        between()
         positions = self._place(reported)
+        between()
         if (positions < 0).any():
             reported, positions = reported.subset(positions >= 0), positions[positions >= 0]
         self._remember(number, positions, reported.moved)
+        between()
         self.table = self._next_table(positions, reported, round(snapshot.interval * 1e9))
 
     def _place(self, reported: _Reported) -> NDArray[np.intp]:

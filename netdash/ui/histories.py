@@ -19,6 +19,7 @@ from netdash.model.history import (
     StationHistory,
 )
 from netdash.model.snapshot import Snapshot
+from netdash.model.steps import Between, go_on
 
 _PROCESS_BYTES: Final = 4500
 """About what the objects of one process take."""
@@ -56,12 +57,14 @@ class Histories:
         tables = (self.flows, self.processes, self.interfaces, self.protocols)
         return (*tables, self.sockets, self.services, self.stations, self.faults)
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Takes one snapshot into all histories."""
+    def update(self, snapshot: Snapshot, between: Between = go_on) -> None:
+        """Takes one snapshot into all histories. `between` is called after each of many steps."""
         if self.since is None or snapshot.monotonic_ns < self.flows.now_ns:
             self.since = snapshot.time - snapshot.interval
             self.since_ns = snapshot.monotonic_ns - round(snapshot.interval * 1e9)
-        for history in self._all():
+        self.flows.update(snapshot, between)
+        for history in self._all()[1:]:
+            between()
             history.update(snapshot)
 
     def copy(self) -> Histories:

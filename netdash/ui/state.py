@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from netdash.model.fault_history import InterfaceFaults
 from netdash.options import Options
 from netdash.ui.keymap import Keymap
+from netdash.ui.keys_first import KeysFirst
 from netdash.ui.packet_feed import NO_PACKETS_LIVE, NoFeed, PacketFeed
 from netdash.ui.playback import Player
 from netdash.ui.scope import Scope
@@ -73,6 +74,7 @@ class DashboardState:
         """The user's own SSH connection while it is hidden; None = it is shown."""
         self.packet_feed: PacketFeed = packet_feed or NoFeed(NO_PACKETS_LIVE)
         self.resolver: Resolver | None = None
+        self.keys_first = KeysFirst()
         self.player = Player(live=store is None)
         """Which moment should be shown."""
         self.snapshot: Snapshot | None = None
@@ -150,7 +152,7 @@ class DashboardState:
             stopped = await asyncio.to_thread(live.stop_at, self._shown)
             if self._histories is live.live:
                 self._histories = stopped
-        await asyncio.to_thread(live.take, snapshot)
+        await asyncio.to_thread(live.take, snapshot, self.keys_first.steps(self.interval_seconds))
         following = followed or self.player.following
         self.player.grow(live.table)
         if not following:

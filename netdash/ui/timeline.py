@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from netdash.model.snapshot import Snapshot
 from netdash.model.snapshot_memory import SnapshotMemory
 from netdash.model.snapshot_store import SnapshotStore, Timetable
+from netdash.model.steps import Between, go_on
 from netdash.ui.free_memory import give_back_free_memory
 from netdash.ui.histories import Histories
 from netdash.ui.past import GLANCE_SECONDS, GRAPHS_SECONDS, RATES_SECONDS, Errand, Moment, Past
@@ -88,9 +89,10 @@ class LiveTimeline(Timeline):
         """Those of now; fed with every new snapshot."""
         self.newest: Snapshot | None = None
 
-    def take(self, snapshot: Snapshot) -> None:
-        """Counts a new snapshot and keeps it."""
-        self.live.update(snapshot)
+    def take(self, snapshot: Snapshot, between: Between = go_on) -> None:
+        """Counts a new snapshot and keeps it. `between` is called after each of many steps."""
+        self.live.update(snapshot, between)
+        between()
         number = self._memory.append(snapshot)
         self.newest = snapshot
         begins_segment = self._memory.segments[-1] == number

@@ -11,14 +11,14 @@ from textual.pilot import Pilot
 
 from netdash.model.filter import parse_filter
 from netdash.model.filter.context import FilterContext
-from netdash.model.flow_history import FlowTable
+from netdash.model.flow_history import FlowHistory, FlowTable
 from netdash.model.protocols import UDP
 from netdash.model.snapshot import Snapshot
 from netdash.model.tables import FLOW_OVERFLOW, FLOW_ROW, Attribution, pack_address
 from netdash.options import Options
 from netdash.ui.app import Dashboard
 from netdash.ui.scope import ConnectionScope, Scope
-from netdash.ui.views.flow_groups import Group, Joining, join_flows, row_ids
+from netdash.ui.views.flow_groups import Group, Joining, RepeatedJoin, join_flows, row_ids
 from netdash.ui.views.flow_text import Labels, row_words
 from netdash.ui.widgets.header_line import HeaderLine
 from netdash.ui.widgets.key_line import KeyLine
@@ -266,3 +266,21 @@ async def test_screens_of_groups(golden: Golden) -> None:
             app.main_screen.tell("")
             await pilot.pause()
             golden(app, name)
+
+
+def test_rows_are_joined_once_for_the_same_flows() -> None:
+    history, join = FlowHistory(64), RepeatedJoin()
+    history.update(host(0))
+    history.update(host(1))
+    table = history.table
+    by = Joining(group=Group.HOSTS)
+    positions = np.arange(len(table))
+    first = join(table, positions, by)
+    assert join(table, positions.copy(), by) is first
+    for other in (join(table, positions[1:], by), join(table, positions, Joining(group=Group.PORTS))):
+        assert other is not first
+    again = join(table, positions, by)
+    assert again is not first, "the last ones alone are kept"
+    assert again.table.flows.tobytes() == first.table.flows.tobytes()
+    history.update(host(2))
+    assert join(history.table, positions, by) is not again

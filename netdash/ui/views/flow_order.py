@@ -15,7 +15,7 @@ from netdash.model.flow_history import FlowTable
 from netdash.model.hashing import address_words, lookup
 from netdash.model.ordering import stable_order
 from netdash.model.windows import WINDOW_NS, WINDOW_SECONDS
-from netdash.ui.views.flow_groups import ALL_APART, Joining, join_flows, one_per_connection, service_ports
+from netdash.ui.views.flow_groups import ALL_APART, Joined, Joining, join_flows, one_per_connection, service_ports
 
 Sort = Literal["rate", "total", "packets", "local", "remote", "port"]
 SUMS: Final[frozenset[Sort]] = frozenset({"total", "packets"})
@@ -120,6 +120,7 @@ def arrange(
     frozen: NDArray[np.uint64] | None = None,
     before: NDArray[np.uint64] | None = None,
     settled: int = 0,
+    join: Callable[[FlowTable, NDArray[np.intp], Joining], Joined] = join_flows,
 ) -> Arrangement:
     """The rows to show.
 
@@ -146,7 +147,7 @@ def arrange(
         sums = _sums(table, np.flatnonzero(chosen))
     ids, members = table.flows["id"], None
     if wanted.by.joins:
-        table, ids, members = join_flows(table, positions, wanted.by)
+        table, ids, members = join(table, positions, wanted.by)
         positions = np.arange(len(table))
     measure = _measure(table, wanted) if wanted.sort in KEPT_SHARE else None
     if measure is None:

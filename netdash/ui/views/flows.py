@@ -25,7 +25,7 @@ from netdash.ui.scope import Narrowing
 from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
-from netdash.ui.views.flow_groups import ALL_APART, Group, Joining
+from netdash.ui.views.flow_groups import ALL_APART, Group, Joining, RepeatedJoin
 from netdash.ui.views.flow_keys import FLOW_KEYS
 from netdash.ui.views.flow_lines import ScaleLine, footer_line, status_parts
 from netdash.ui.views.flow_order import SHOWN_FOR_NS, Arrangement, FlowLimits, FlowOrder, LineMode, Sort, arrange
@@ -79,6 +79,7 @@ class FlowsView(View):
         self._new_since_frozen = 0
         self._taken: _Taken | None = None
         self._arrangement = Arrangement()
+        self._join = RepeatedJoin()
         self._arranging = False
         """Whether a thread sorts what will be shown next."""
         self._freezes = False
@@ -158,6 +159,7 @@ class FlowsView(View):
             self._frozen,
             self._before,
             self._rows_to_settle,
+            self._join,
         )
         if len(taken.table) <= _SORTED_AT_ONCE:
             self._show(work())
