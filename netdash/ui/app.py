@@ -25,6 +25,7 @@ from netdash.ui.key_profiles import PROFILES
 from netdash.ui.keymap import DASHBOARD_KEYS, TIME_KEYS, Keymap
 from netdash.ui.messages import IntervalWanted, RecordingChanged, RecordingWanted, SnapshotTaken
 from netdash.ui.packet_feed import packet_feed
+from netdash.ui.registry import load_tabs
 from netdash.ui.screen import MainScreen
 from netdash.ui.state import DashboardState, Resolver
 from netdash.ui.terminal import is_hung_up
@@ -67,6 +68,7 @@ class Dashboard(TimeTravelApp):
         self._start = start
         self._clock = clock
         self._last_taken = clock()
+        self._loaded = False  # what is wanted after the first figures
         self._behind = False  # a snapshot was not drawn, because the terminal does not keep up
         for theme in TEXTUAL_THEMES:
             self.register_theme(theme)
@@ -149,6 +151,9 @@ class Dashboard(TimeTravelApp):
                 self._take_recording_status()
                 self._last_taken = self._clock()
                 self.post_message(SnapshotTaken(gone))
+                if not self._loaded and snapshot.interval > 0:
+                    self._loaded = True
+                    await asyncio.to_thread(load_tabs)
         except NetdashError as error:
             self.end_with(str(error), error.exit_code)
         else:

@@ -75,6 +75,13 @@ PAGES: Final = (
 """What has no tab: reached by Enter on a row, left with Esc."""
 
 
+def load_tabs() -> None:
+    """Imports the views that a key leads to, so that the first such key waits no longer than later ones. For a thread
+    that has time: the start must not wait for it."""
+    for entry in VIEWS:
+        entry.load()
+
+
 def entry_of(view_id: str) -> ViewEntry:
     """The view or the page of this name. Raises StopIteration."""
     return next(entry for entry in (*VIEWS, *PAGES) if entry.view_id == view_id)

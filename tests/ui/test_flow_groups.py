@@ -284,3 +284,23 @@ def test_rows_are_joined_once_for_the_same_flows() -> None:
     assert again.table.flows.tobytes() == first.table.flows.tobytes()
     history.update(host(2))
     assert join(history.table, positions, by) is not again
+
+
+@pytest.mark.parametrize("by", JOININGS)
+def test_rows_of_one_flow_each_are_as_beside_one_of_two(by: Joining) -> None:
+    distinct = [
+        flow(f"10.0.{n}.1", 1000 + n, f"203.{n}.113.9", 100 + n, pid=n, rx_bytes=10 * n, tx_bytes=n) for n in range(9)
+    ]
+    twins = [flow("10.9.9.9", 9, "198.51.100.9", 7, rx_bytes=5) for _ in range(2)]
+    twins[1]["id"] += 1
+    history = FlowHistory(64)
+    history.update(snapshot(0))
+    history.update(snapshot(1, interfaces=[interface()], flows=[*distinct, *twins]))
+    is_twin = history.table.flows["remote_port"] == 7
+    alone = join_flows(history.table, np.flatnonzero(~is_twin), by)
+    added = join_flows(history.table, np.arange(11), by)
+    assert (len(alone.ids), len(added.ids)) == (9, 10)
+    among = np.isin(added.ids, alone.ids)
+    assert sorted(added.members) == [1] * 9 + [2]
+    for name in ("flows", "known", "first_seen_ns", "last_seen_ns", "tcp_flags", "totals", "packets", "rates"):
+        assert getattr(added.table, name)[..., among].tobytes() == getattr(alone.table, name).tobytes(), name

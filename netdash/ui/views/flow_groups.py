@@ -133,6 +133,11 @@ def join_flows(table: FlowTable, positions: NDArray[np.intp], by: Joining) -> Jo
     by_id = np.argsort(ids)
     ordered = ids.take(by_id)
     begins = np.append(True, ordered[1:] != ordered[:-1])
+    if begins.all():
+        # Each row is one flow: then there are most rows, and nothing to add up.
+        alone = _rows_of(table, positions.take(by_id))
+        _blank(alone.flows, by)
+        return Joined(alone, ordered, np.ones(len(ids), np.int64))
     starts = np.flatnonzero(begins)
     row_of = np.empty(len(ids), np.intp)
     row_of[by_id] = np.cumsum(begins) - 1
@@ -161,8 +166,8 @@ def join_flows(table: FlowTable, positions: NDArray[np.intp], by: Joining) -> Jo
 
 
 class RepeatedJoin:
-    """`join_flows`, which has the rows of the last time once more for the same flows: of many much of what a key may
-    wait goes into them, and a key that orders them otherwise, or leads back to them, changes none."""
+    """`join_flows`, which has the rows of the last time once more for the same flows: to join many takes much of what a
+    key may wait, and a key that orders them otherwise, or leads back to them, changes none."""
 
     def __init__(self) -> None:
         self._last: tuple[FlowTable, NDArray[np.intp], Joining, Joined] | None = None
