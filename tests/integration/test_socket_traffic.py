@@ -104,7 +104,8 @@ def test_short_lived_processes(traffic: SocketTraffic, lab: Lab, peer: Peer) -> 
     # The other end is one process, this one, with a socket for each connection and one for all datagrams.
     assert len(peer.connections) == 100
     own = rows_of(rows, os.getpid())
-    by_port = {int(row["remote_port"]): row for row in own if row["type"] == socket.SOCK_STREAM}
+    of_peer = [row for row in own if row["type"] == socket.SOCK_STREAM and row["local_port"] == peer.port]
+    by_port = {int(row["remote_port"]): row for row in of_peer}
     for port, received, sent in peer.connections:
         row = by_port[port]
         assert (row["rx_payload_bytes"], row["tx_payload_bytes"], row["local_port"]) == (received, sent, peer.port)
