@@ -66,8 +66,8 @@ class TerminalInput:
         messages: list[Message] = []
         try:
             messages.extend(parsed)
-        except Exception:
-            # Textual's parser raises various errors at sequences that it takes for others, such as "ESC [ 97:65 u".
+        except (ValueError, OverflowError):
+            # Of Textual's parser, at a sequence that tells of no character: "ESC [ 97:65 u", "ESC [ 99999999999 u".
             # Such a sequence is no key.
             self._parser = XTermParser()
         for message in messages:

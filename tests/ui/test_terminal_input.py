@@ -103,6 +103,7 @@ SEQUENCES = st.text("\x1b[]<>?O;:0123456789MmRcyuqtIO~$ABCD\x07\\ ä", min_size=
 
 
 @example([b"\x1b[97:65;5u"])
+@example([b"\x1b[99999999999999999999u"])
 @example([b"\x1b[" + b"9" * 5000 + b"u"])
 @given(st.lists(st.one_of(st.binary(min_size=1, max_size=40), SEQUENCES.map(str.encode)), max_size=8))
 def test_no_bytes_end_it(parts: list[bytes]) -> None:
