@@ -185,7 +185,7 @@ class FlowHistory:
             reported, positions = reported.subset(positions >= 0), positions[positions >= 0]
         self._remember(number, positions, reported.moved)
         between()
-        self.table = self._next_table(positions, reported, round(snapshot.interval * 1e9))
+        self.table = self._next_table(positions, reported, round(snapshot.interval * 1e9), between)
 
     def _place(self, reported: _Reported) -> NDArray[np.intp]:
         """The position of each flow in the table, beyond its end for new flows; -1 where there is no room."""
@@ -263,11 +263,14 @@ class FlowHistory:
         while self._slots[0].number < self._removed[-1]:
             self._slots.popleft()
 
-    def _next_table(self, positions: NDArray[np.intp], reported: _Reported, interval_ns: int) -> FlowTable:
+    def _next_table(
+        self, positions: NDArray[np.intp], reported: _Reported, interval_ns: int, between: Between
+    ) -> FlowTable:
         """The table after an interval; the one before stays as it is."""
         old, rows = self.table, len(self._ids)
         raw = _longer(_raw(old.flows), rows)
         raw[positions] = _raw(reported.flows)
+        between()
         known = _longer(old.known, rows)
         known[positions] |= reported.known
         last_seen_ns = _longer(old.last_seen_ns, rows)
@@ -278,10 +281,12 @@ class FlowHistory:
         first_seen_ns[positions[begins]] = self._timeline.now_ns - interval_ns
         tcp_flags = _longer(old.tcp_flags, rows)
         tcp_flags[positions] = np.where(flags & _SYN, flags, tcp_flags[positions] | flags)
+        between()
         totals, packets = _longer(old.totals, rows), _longer(old.packets, rows)
         for direction in (0, 1):
             totals[direction][positions] += reported.moved[direction]
             packets[direction][positions] += reported.packets[direction]
+        between()
         rates = self._windows / np.array(self._timeline.covered_seconds)[:, None, None]
         return FlowTable(raw.view(FLOW_ROW), known, first_seen_ns, last_seen_ns, tcp_flags, totals, packets, rates)
 

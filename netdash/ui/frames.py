@@ -59,6 +59,22 @@ def _of_chops(update: ChopsUpdate) -> Iterator[Part]:
                 yield Part(y, x, strip)
 
 
+class FrameScreen(Screen[None]):
+    """A screen that makes no frame during a batch, and what waits for one waits."""
+
+    def _compositor_refresh(self) -> None:
+        """Textual makes one after a layout, also in a batch, and then throws it away."""
+        if self.app._batch_count:
+            self._dirty_widgets.add(self)
+        else:
+            super()._compositor_refresh()
+
+    async def _invoke_and_clear_callbacks(self) -> None:
+        """What waits for a frame waits for one, also in a batch."""
+        if not self.app._batch_count:
+            await super()._invoke_and_clear_callbacks()
+
+
 class FrameApp(PaletteApp):
     """An app that writes to its terminal only what differs, and nothing while that does not keep up."""
 
@@ -97,6 +113,16 @@ class FrameApp(PaletteApp):
             self.forget_screen()
             self.screen.post_message(events.Resize(size, size))
             self.set_timer(_RESIZED_SECONDS, self._resize_surely)
+
+    def _end_batch(self) -> None:
+        """What waited for a frame goes on, also if nothing has changed."""
+        super()._end_batch()
+        if not self._batch_count and self.screen_stack:
+            self.screen.check_idle()
+
+    def draw_now(self) -> None:
+        """Draws what has changed, instead of at the next tick of Textual's clock for frames."""
+        self.screen._on_timer_update()
 
     def forget_screen(self) -> None:
         """The terminal shows something else than what was written to it: the next frame is written in full."""

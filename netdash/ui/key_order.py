@@ -29,12 +29,24 @@ class OrderedKeysApp(FrameApp):
         is_new = isinstance(event, events.Key) and not event.is_forwarded
         where = self.focused if is_new else None
         # Without a focus the screen is still being made.
-        if not isinstance(event, events.Key) or where is None or isinstance(where, Input):
-            await super().on_event(event)
-        elif await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key):
-            await self._let_pass(where)
-        else:
-            await super().on_event(event)
+        if (
+            isinstance(event, events.Key)
+            and where is not None
+            and not isinstance(where, Input)
+            and await self._obey(event.key, where)
+        ):
+            return
+        await super().on_event(event)
+
+    async def _obey(self, key: str, where: Widget) -> bool:
+        """Does what a key is bound to, if it is, and draws all that changes by that in one frame."""
+        with self.batch_update():
+            obeyed = await self._check_bindings(key, priority=True) or await self._check_bindings(key)
+            if obeyed:
+                await self._let_pass(where)
+        if obeyed:
+            self.draw_now()
+        return obeyed
 
     async def _let_pass(self, where: Widget) -> None:
         """Waits until what an action has told the widgets from here up to the screen has come there."""

@@ -9,9 +9,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.screen import Screen
 from textual.timer import Timer
 
+from netdash.ui.frames import FrameScreen
 from netdash.ui.keymap import DASHBOARD_KEYS, FILTER_KEYS, TABLE_KEYS, TIME_KEYS, KeyBinding, bindings
 from netdash.ui.messages import FilterChanged, FilterClosed, IntervalWanted, RecordingWanted
 from netdash.ui.registry import PAGES, VIEWS, ViewEntry, entry_of
@@ -46,7 +46,7 @@ class _Step(NamedTuple):
     led_to: str
 
 
-class MainScreen(Screen[None], Blank):
+class MainScreen(FrameScreen, Blank):
     """Holds the views and the keys that work in all of them. Views are mounted when they are first chosen."""
 
     DEFAULT_CSS = """

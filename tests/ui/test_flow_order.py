@@ -15,7 +15,8 @@ from netdash.model.flow_history import FlowTable
 from netdash.model.tables import pack_address
 from netdash.ui.filtering import Narrowed
 from netdash.ui.scope import Narrowing
-from netdash.ui.views.flow_groups import MIXED, Group, Joining, row_ids
+from netdash.ui.views.flow_groups import Group, Joining, row_ids
+from netdash.ui.views.flow_joins import MIXED
 from netdash.ui.views.flow_order import (
     SHOWN_FOR_NS,
     FlowLimits,
@@ -121,10 +122,7 @@ def test_joined_rows_are_the_sums_of_their_flows(story: list[Row]) -> None:
     groups: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
     for row in story:
         groups[row[0], row[2], row[4]].append(row)
-    assert seen.members is not None
-    got = sorted(
-        (int(seen.members[i]), int(seen.table.flows["pid"][i]), *seen.table.totals[:, i].tolist()) for i in seen.order
-    )
+    got = sorted((row.members, int(row.flow["pid"]), *row.totals) for row in map(seen.row, range(len(seen))))
     expected = sorted(
         (
             len(group),
@@ -179,9 +177,8 @@ def test_groups_count_each_connection_once(story: list[Row], group: Group) -> No
         entry[0] += 1
         entry[1] += row[6] + row[7]
     seen = arrange(flow_table(story), NOW, FlowOrder(by=Joining(group)), FlowLimits())
-    assert seen.members is not None
-    rates = seen.table.rates[0].sum(axis=0)
-    assert sorted([int(seen.members[i]), int(rates[i])] for i in seen.order) == sorted(expected.values())
+    rows = map(seen.row, range(len(seen)))
+    assert sorted([row.members, int(sum(row.rates[0]))] for row in rows) == sorted(expected.values())
 
 
 @settings(max_examples=50, deadline=None)

@@ -14,7 +14,7 @@ from netdash.model.units import NOT_KNOWN, Units, count
 from netdash.model.windows import WINDOW_SECONDS
 from netdash.ui.theme import Tone
 from netdash.ui.views.flow_groups import Group
-from netdash.ui.views.flow_order import Arrangement, LineMode
+from netdash.ui.views.flow_order import Arrangement, LineMode, ShownRow
 from netdash.ui.views.flow_text import (
     Labels,
     flow_end,
@@ -95,15 +95,15 @@ class FlowTableModel:
         self.columns = _columns(width, lines, units, labels.by.group)
         self._end_cells = next(column.width for column in self.columns if column.key == "local")
         self._keys = tuple(column.key for column in self.columns)
+        self._joins = labels.by.joins
         self._grouped = labels.by.group is not Group.FLOWS
-        self._rates: dict[int, list[list[float]]] = {}
 
     def __len__(self) -> int:
         return len(self._arrangement) * self._per_flow
 
     def key(self, index: int) -> Hashable:
         """The row's id."""
-        return int(self._arrangement.row_ids[self._arrangement.order[index // self._per_flow]])
+        return int(self._arrangement.rows.ids[self._arrangement.order[index // self._per_flow]])
 
     def find(self, key: Hashable) -> int | None:
         """First line of a flow."""
@@ -114,12 +114,7 @@ class FlowTableModel:
 
     def _rate(self, index: int, window: int) -> float:
         """What line `index` shows of a window."""
-        number = index // self._per_flow
-        rates = self._rates.get(number)
-        if rates is None:
-            rates = self._arrangement.table.rates[:, :, self._arrangement.order[number]].tolist()
-            self._rates[number] = rates
-        rx, tx = rates[window]
+        rx, tx = self._arrangement.row(index // self._per_flow).rates[window]
         return self._measured(index, rx, tx)
 
     def _measured(self, index: int, rx: float, tx: float) -> float:
@@ -133,119 +128,113 @@ class FlowTableModel:
 
     def cells(self, index: int) -> Sequence[Cell]:
         """One line of text."""
-        position = self._arrangement.order[index // self._per_flow]
-        flow = self._arrangement.table.flows[position]
+        row = self._arrangement.row(index // self._per_flow)
         second = self._lines == LineMode.TWO and index % 2 == 1
-        texts = self._second_line(flow, position) if second else self._first_line(flow, position)
-        texts |= self._figures(index, position)
+        texts = self._second_line(row) if second else self._first_line(row)
+        texts |= self._figures(index, row)
         cells = [texts.get(key, "") for key in self._keys]
-        if self._arrangement.closed[position]:
+        if row.closed:
             return [(cell[0] if isinstance(cell, tuple) else cell, Tone.EXITED) for cell in cells]
         return cells
 
-    def _first_line(self, flow: np.void, position: np.intp) -> dict[str, Cell]:
-        arrow = _CLOSED_ARROW if self._arrangement.closed[position] else self._arrows[self._lines]
+    def _first_line(self, row: ShownRow) -> dict[str, Cell]:
+        arrow = _CLOSED_ARROW if row.closed else self._arrows[self._lines]
         cells: dict[str, Cell]
         if self._grouped:
             cells = {
-                "local": group_text(flow, self._labels, self._end_cells),
+                "local": group_text(row.flow, self._labels, self._end_cells),
                 "arrow": (self._arrows[self._lines], Tone.DIM),
-                "remote": (self._members(position), Tone.DIM),
+                "remote": (self._members(row), Tone.DIM),
             }
         else:
             cells = {
-                "local": flow_end(flow, "local", self._labels, self._end_cells),
+                "local": flow_end(row.flow, "local", self._labels, self._end_cells),
                 "arrow": (arrow, Tone.DIM),
-                "remote": flow_end(flow, "remote", self._labels, self._end_cells),
+                "remote": flow_end(row.flow, "remote", self._labels, self._end_cells),
             }
         if "process" in self._keys:
-            cells["process"] = self._process(flow, position)
+            cells["process"] = self._process(row)
         if "protocol" in self._keys:
             one_line = self._per_flow == 1
-            cells["protocol"] = (self._protocol(flow, position, message=one_line), Tone.DIM)
-            cells["interface"] = (self._interface(flow, vlan=one_line), Tone.DIM)
+            cells["protocol"] = (self._protocol(row, message=one_line), Tone.DIM)
+            cells["interface"] = (self._interface(row.flow, vlan=one_line), Tone.DIM)
         if "state" in self._keys:
-            cells["state"] = (self._state(flow, position), Tone.DIM)
-            cells["how"] = (how_text(flow), Tone.DIM)
+            cells["state"] = (self._state(row), Tone.DIM)
+            cells["how"] = (how_text(row.flow), Tone.DIM)
         if "flags" in self._keys:
-            cells["flags"] = (self._flags(flow, position), Tone.DIM)
+            cells["flags"] = (self._flags(row), Tone.DIM)
         if "rtt" in self._keys:
-            cells["rtt"], cells["retransmits"] = self._health(flow, position)
+            cells["rtt"], cells["retransmits"] = self._health(row)
         return cells
 
-    def _members(self, position: np.intp) -> str:
-        members = self._arrangement.members
-        joined = 1 if members is None else int(members[position])
-        return f"{count(joined)} flow{'s' * (joined != 1)}"
+    def _members(self, row: ShownRow) -> str:
+        return f"{count(row.members)} flow{'s' * (row.members != 1)}"
 
-    def _second_line(self, flow: np.void, position: np.intp) -> dict[str, Cell]:
+    def _second_line(self, row: ShownRow) -> dict[str, Cell]:
         arrow: Cell = (self._arrows[LineMode.RECEIVED], Tone.DIM)
         if "process" in self._keys:
             return {
                 "arrow": arrow,
-                "process": (how_text(flow), Tone.DIM),
-                "protocol": (message_text(flow) or self._state(flow, position), Tone.DIM),
-                "interface": (vlan_text(flow), Tone.DIM),
+                "process": (how_text(row.flow), Tone.DIM),
+                "protocol": (message_text(row.flow) or self._state(row), Tone.DIM),
+                "interface": (vlan_text(row.flow), Tone.DIM),
             }
-        state = self._state(flow, position).replace("ESTABLISHED", "ESTAB")
-        words = [self._protocol(flow, position, message=True), state, self._interface(flow, vlan=True)]
-        text, tone = self._process(flow, position)
+        state = self._state(row).replace("ESTABLISHED", "ESTAB")
+        words = [self._protocol(row, message=True), state, self._interface(row.flow, vlan=True)]
+        text, tone = self._process(row)
         return {"local": (f" {text}", tone), "arrow": arrow, "remote": (" ".join(filter(None, words)), Tone.DIM)}
 
-    def _process(self, flow: np.void, position: np.intp) -> tuple[str, Tone]:
-        if int(flow["flags"]) & FLOW_OVERFLOW:
+    def _process(self, row: ShownRow) -> tuple[str, Tone]:
+        if int(row.flow["flags"]) & FLOW_OVERFLOW:
             return "", Tone.DIM
-        cell = process_cell(flow, int(self._arrangement.table.last_seen_ns[position]), self._labels)
+        cell = process_cell(row.flow, row.last_seen_ns, self._labels)
         return cell if isinstance(cell, tuple) else (cell, Tone.NORMAL)
 
-    def _protocol(self, flow: np.void, position: np.intp, *, message: bool) -> str:
+    def _protocol(self, row: ShownRow, *, message: bool) -> str:
         if self._grouped:
             # Protocols of a host are many, and that of a port stands with it.
             return ""
-        if self._arrangement.members is None:
-            return f"{protocol_text(flow)} {message_text(flow)}".rstrip() if message else protocol_text(flow)
-        return f"{protocol_text(flow)}, {self._members(position)}"
+        protocol = protocol_text(row.flow)
+        if self._joins:
+            return f"{protocol}, {self._members(row)}"
+        return f"{protocol} {message_text(row.flow)}".rstrip() if message else protocol
 
     def _interface(self, flow: np.void, *, vlan: bool) -> str:
         name = self._labels.interface(int(flow["ifindex"]))
         return f"{name} {vlan_text(flow).replace('vlan ', 'v')}".rstrip() if vlan else name
 
-    def _state(self, flow: np.void, position: np.intp) -> str:
-        if self._arrangement.closed[position]:
+    def _state(self, row: ShownRow) -> str:
+        if row.closed:
             return "closed"
-        return state_name(int(flow["protocol"]), int(flow["state"])) or ""
+        return state_name(int(row.flow["protocol"]), int(row.flow["state"])) or ""
 
-    def _flags(self, flow: np.void, position: np.intp) -> str:
+    def _flags(self, row: ShownRow) -> str:
         """The TCP flags seen since the last SYN."""
-        members = self._arrangement.members
-        if int(flow["protocol"]) != TCP or (members is not None and members[position] > 1):
+        if int(row.flow["protocol"]) != TCP or row.members > 1:
             return ""
-        return tcp_flag_letters(int(self._arrangement.table.tcp_flags[position]))
+        return tcp_flag_letters(row.tcp_flags)
 
-    def _health(self, flow: np.void, position: np.intp) -> tuple[Cell, Cell]:
+    def _health(self, row: ShownRow) -> tuple[Cell, Cell]:
         """Round trip and retransmitted segments of a TCP flow; nothing where no socket tells them."""
-        members = self._arrangement.members
-        if int(flow["protocol"]) != TCP or (members is not None and members[position] > 1):
+        if int(row.flow["protocol"]) != TCP or row.members > 1:
             return "", ""
-        rtt_us, retransmits = int(flow["rtt_us"]), int(flow["retransmits"])
-        if not rtt_us and not int(flow["state"]):
+        rtt_us, retransmits = int(row.flow["rtt_us"]), int(row.flow["retransmits"])
+        if not rtt_us and not int(row.flow["state"]):
             return (NOT_KNOWN, Tone.DIM), (NOT_KNOWN, Tone.DIM)
         rtt = milliseconds(rtt_us) if rtt_us else NOT_KNOWN
         return (rtt, Tone.NORMAL), (count(retransmits), Tone.WARN if retransmits else Tone.DIM)
 
-    def _figures(self, index: int, position: np.intp) -> dict[str, Cell]:
-        table = self._arrangement.table
-        if not table.known[position]:
+    def _figures(self, index: int, row: ShownRow) -> dict[str, Cell]:
+        if not row.known:
             figures = ("total", "packets", *(f"rate{seconds}" for seconds in WINDOW_SECONDS))
             return dict.fromkeys(figures, (NOT_KNOWN, Tone.DIM))
-        rx, tx = table.totals[:, position].tolist()
+        rx, tx = row.totals
         lively = _tone(self._lines, second=bool(index % 2))
         cells: dict[str, Cell] = {"total": (self._units.volume(int(self._measured(index, rx, tx))), Tone.NORMAL)}
         if "packets" in self._keys:
-            both = table.packets[:, position].tolist()
-            packets = int(self._measured(index, *both))
+            packets = int(self._measured(index, *row.packets))
             # Bytes without a packet: packets are not counted.
-            known = any(both) or not (rx or tx)
+            known = any(row.packets) or not (rx or tx)
             cells["packets"] = (count(packets) if known else NOT_KNOWN, Tone.NORMAL if packets else Tone.DIM)
         for window, seconds in enumerate(WINDOW_SECONDS):
             rate = self._rate(index, window)

@@ -25,7 +25,8 @@ from netdash.ui.scope import Narrowing
 from netdash.ui.state import DashboardState
 from netdash.ui.theme import Tone, palette_of
 from netdash.ui.view import View
-from netdash.ui.views.flow_groups import ALL_APART, Group, Joining, RepeatedJoin
+from netdash.ui.views.flow_groups import ALL_APART, Group, Joining
+from netdash.ui.views.flow_joins import RepeatedJoin
 from netdash.ui.views.flow_keys import FLOW_KEYS
 from netdash.ui.views.flow_lines import ScaleLine, footer_line, status_parts
 from netdash.ui.views.flow_order import SHOWN_FOR_NS, Arrangement, FlowLimits, FlowOrder, LineMode, Sort, arrange
@@ -55,6 +56,14 @@ class _Taken:
     sums: dict[int, _Sums]
     headline: list[str]
     layer: Layer
+
+
+def _with_details(arrange: Callable[[], Arrangement], lines: range) -> Arrangement:
+    """With what the rows in those lines show, if there is one line a row."""
+    arrangement = arrange()
+    for place in range(lines.start, min(lines.stop, len(arrangement))):
+        arrangement.row(place)
+    return arrangement
 
 
 class FlowsView(View):
@@ -166,7 +175,7 @@ class FlowsView(View):
         else:
             self._arranging = True
             # Exclusive: of several that are wanted while one is sorted, the last is shown.
-            self._show_later(work)
+            self._show_later(partial(_with_details, work, self._lines_in_sight))
 
     @property
     def _limits(self) -> FlowLimits:
@@ -180,10 +189,15 @@ class FlowsView(View):
         )
 
     @property
+    def _lines_in_sight(self) -> range:
+        """Of the table; rows in sight are as many, or half as many."""
+        table = self.query_one(LineTable)
+        return range(table.scroll_offset.y, table.scroll_offset.y + table.size.height)
+
+    @property
     def _rows_to_settle(self) -> int:
         """Rows down to the last one in sight."""
-        table = self.query_one(LineTable)
-        return min(_MOST_SETTLED, table.scroll_offset.y + table.size.height)
+        return min(_MOST_SETTLED, self._lines_in_sight.stop)
 
     @work(exclusive=True, group="arrange", description="arrange")  # else all columns are written out as text
     async def _show_later(self, work: Callable[[], Arrangement]) -> None:
@@ -198,7 +212,7 @@ class FlowsView(View):
             self._new_since_frozen += arrangement.new
             self._frozen = arrangement.ids
         self._arrangement = arrangement
-        self._before = np.asarray(arrangement.row_ids[arrangement.order[: self._rows_to_settle]])
+        self._before = arrangement.rows.ids.take(arrangement.order[: self._rows_to_settle])
         self._show_rows()
         self._show_sums()
 
@@ -318,14 +332,11 @@ class FlowsView(View):
         place = self._arrangement.find(key) if isinstance(key, int) else None
         if place is None or self._taken is None:
             return
-        arrangement = self._arrangement
-        position = arrangement.order[place]
-        row = arrangement.table.flows[position]
-        if arrangement.members is not None and arrangement.members[position] > 1:
-            self._open_row(row, int(arrangement.row_ids[position]))
+        row = self._arrangement.row(place)
+        if row.members > 1:
+            self._open_row(row.flow, int(self._arrangement.rows.ids[self._arrangement.order[place]]))
             return
-        flow_id = np.uint64(row["id"])
-        flow = self._taken.table.flows[np.flatnonzero(self._taken.table.flows["id"] == flow_id)[0]]
+        flow = self._taken.table.flows[np.flatnonzero(self._taken.table.flows["id"] == row.flow["id"])[0]]
         scope = replace(self.state.scope, connection=connection_scope(flow, Labels.of(self.state)))
         self.post_message(self.ScopeRequested(scope, "connection"))
 
