@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual import events, on, work
+from textual import on, work
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
@@ -115,14 +115,10 @@ class Dashboard(TimeTravelApp):
         """The only screen besides the help."""
         return MainScreen(self.state)
 
-    async def on_event(self, event: events.Event) -> None:
-        """What the user does goes before what is counted."""
-        if isinstance(event, events.InputEvent):
-            self.state.keys_first.key_came()
-        await super().on_event(event)
-
     def on_mount(self) -> None:
         """Starts taking snapshots, once the first frame is painted."""
+        if isinstance(self._driver, DashboardDriver):
+            self._driver.on_typed = self.state.keys_first.key_came
         self.set_interval(_WATCH_SECONDS, self._watch)
         self.app_resume_signal.subscribe(self, self._on_resumed)
         self.call_after_refresh(self._begin)

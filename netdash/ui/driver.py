@@ -6,6 +6,7 @@ import signal
 import termios
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import ClassVar, Final
@@ -27,6 +28,8 @@ class DashboardDriver(LinuxDriver):
     _started: ClassVar[set[DashboardDriver]] = set()
     _dropped = False
     _input: TerminalInput | None = None
+    on_typed: Callable[[], None] = staticmethod(lambda: None)
+    """Called in the thread that reads, as soon as anything is typed: before it is known what."""
 
     @property
     def congested(self) -> bool:
@@ -75,7 +78,7 @@ class DashboardDriver(LinuxDriver):
     def run_input_thread(self) -> None:
         """Hands on what is typed, until input is disabled."""
         if self._input is not None:
-            self._input.run(self.process_message)
+            self._input.run(self.process_message, lambda: self.on_typed())  # set after the start
 
     def disable_input(self) -> None:
         """Ends the input thread. Textual's own way gives up at a write that fails, as all do once the terminal is gone,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from rich.color import ColorSystem
@@ -12,6 +14,7 @@ from textual import events
 # Textual has no public name for what it hands to the terminal.
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.screen import Screen
+from textual.widget import Widget
 
 from netdash.ui.driver import DashboardDriver
 from netdash.ui.shown_screen import Part, ShownScreen
@@ -19,6 +22,10 @@ from netdash.ui.theme import PaletteApp
 
 _COLOR_SYSTEMS: Final = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT}
 """By Rich's names; any other terminal takes all colours."""
+
+_LONGEST_WAIT_SECONDS: Final = 0.5
+_ROUNDS: Final = 2
+"""What a table tells its view, and what the view then tells the screen."""
 
 _RESIZED_SECONDS: Final = 0.25
 """After a change of size: long enough that no process waits so long for a CPU without a break."""
@@ -57,6 +64,35 @@ def _of_chops(update: ChopsUpdate) -> Iterator[Part]:
         for stop, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=True):
             if strip is not None and x < end and stop > start:
                 yield Part(y, x, strip)
+
+
+@asynccontextmanager
+async def one_frame(where: Widget) -> AsyncIterator[None]:
+    """What changes meanwhile is drawn in one frame and at once, not at ticks of Textual's clock for frames: also what
+    `where` tells the widgets from there up to its screen, which has come there when this ends."""
+    app = where.app
+    with app.batch_update():
+        yield
+        await _let_pass(where)
+    app.screen._on_timer_update()
+
+
+async def _let_pass(where: Widget) -> None:
+    """Waits until what a widget was told to tell has come to its screen."""
+    if where.screen not in where.app.screen_stack:
+        return  # its screen was closed: nobody is left to be told anything
+    passed = asyncio.Event()
+    way = [node for node in where.ancestors_with_self if node is not where.app] * _ROUNDS
+
+    def go_on() -> None:
+        if way:
+            way.pop(0).call_later(go_on)
+        else:
+            passed.set()
+
+    go_on()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(passed.wait(), _LONGEST_WAIT_SECONDS)
 
 
 class FrameScreen(Screen[None]):
@@ -119,10 +155,6 @@ class FrameApp(PaletteApp):
         super()._end_batch()
         if not self._batch_count and self.screen_stack:
             self.screen.check_idle()
-
-    def draw_now(self) -> None:
-        """Draws what has changed, instead of at the next tick of Textual's clock for frames."""
-        self.screen._on_timer_update()
 
     def forget_screen(self) -> None:
         """The terminal shows something else than what was written to it: the next frame is written in full."""

@@ -42,8 +42,9 @@ class TerminalInput:
         """Makes `run` return, now or when it is called; from any thread."""
         os.eventfd_write(self._end, 1)
 
-    def run(self, handle: Callable[[Message], None]) -> None:
-        """Reads and hands on until `end`. A terminal that is gone is not read again."""
+    def run(self, handle: Callable[[Message], None], on_typed: Callable[[], None] = lambda: None) -> None:
+        """Reads and hands on until `end`. A terminal that is gone is not read again. `on_typed` is called as soon as
+        there is anything: a lone escape is a key only some time later."""
         decode = getincrementaldecoder("utf-8")(errors="replace").decode
         poll = select.poll()
         poll.register(self._end, select.POLLIN)
@@ -55,6 +56,7 @@ class TerminalInput:
                 return
             if ready:
                 data = _read(self._fileno)
+                on_typed()
                 if not data:
                     poll.unregister(self._fileno)
                 for character in decode(data):

@@ -6,7 +6,7 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
-from netdash.ui import key_order
+from netdash.ui import frames
 from netdash.ui.app import Dashboard
 from netdash.ui.help import HelpScreen
 from netdash.ui.moment_prompt import MomentPrompt
@@ -78,7 +78,7 @@ async def test_what_is_typed_with_the_key_that_asks_for_a_time_is_the_time() -> 
 
 
 async def test_a_key_behind_the_one_that_closes_the_help_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(key_order, "_LONGEST_WAIT_SECONDS", 1e6)
+    monkeypatch.setattr(frames, "_LONGEST_WAIT_SECONDS", 1e6)
     app = dashboard(FakeSource())
     async with app.run_test(size=(80, 24)) as pilot:
         await take(app, pilot, snapshot(1))

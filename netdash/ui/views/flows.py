@@ -20,6 +20,7 @@ from netdash.model.snapshot import Layer
 from netdash.model.tables import FLOW_OVERFLOW
 from netdash.model.windows import WINDOW_SECONDS
 from netdash.ui.filtering import flow_match, narrowed
+from netdash.ui.frames import one_frame
 from netdash.ui.keymap import KeyBinding
 from netdash.ui.scope import Narrowing
 from netdash.ui.state import DashboardState
@@ -201,8 +202,10 @@ class FlowsView(View):
 
     @work(exclusive=True, group="arrange", description="arrange")  # else all columns are written out as text
     async def _show_later(self, work: Callable[[], Arrangement]) -> None:
-        self._show(await asyncio.to_thread(work))
-        self.post_message(self.KeysChanged())
+        arrangement = await asyncio.to_thread(work)
+        async with one_frame(self):
+            self._show(arrangement)
+            self.post_message(self.KeysChanged())
 
     def _show(self, arrangement: Arrangement) -> None:
         self._arranging = False
