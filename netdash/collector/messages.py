@@ -111,7 +111,7 @@ def encode_delivery(delivery: PacketDelivery) -> bytes:
     return encode_frame(Kind.PACKETS, _ENCODER.encode(delivery))
 
 
-def decode_delivery(body: bytes) -> PacketDelivery:
+def decode_delivery(body: bytes | memoryview) -> PacketDelivery:
     """The inverse, of a frame's body. Raises FrameError."""
     try:
         return _DELIVERIES.decode(body)
@@ -124,7 +124,7 @@ def encode_status(status: RecordingStatus) -> bytes:
     return _ENCODER.encode(status)
 
 
-def decode_status(body: bytes) -> RecordingStatus:
+def decode_status(body: bytes | memoryview) -> RecordingStatus:
     """The inverse. Raises FrameError."""
     try:
         return _STATUS_DECODER.decode(body)

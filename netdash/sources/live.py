@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from netdash.collector.messages import (
-    HEADER_BYTES,
     Command,
     FrameError,
     Kind,
@@ -18,7 +17,6 @@ from netdash.collector.messages import (
     Stop,
     WatchPackets,
     decode_delivery,
-    decode_header,
     decode_status,
     encode_command,
 )
@@ -30,8 +28,10 @@ from netdash.sources.source import SourceEndedError
 
 if TYPE_CHECKING:
     from netdash.model.snapshot import Snapshot
+    from netdash.sources.frame_reader import FrameReader
 
-_STREAM_BYTES = 1 << 20
+_DECODED_AT_ONCE_BYTES = 1 << 20
+"""A longer frame takes milliseconds to check: keys must not wait for it."""
 
 
 class LiveSource:
@@ -41,7 +41,7 @@ class LiveSource:
         """`observe` is called with every snapshot before it is handed out."""
         self._collector = collector
         self._observe = observe
-        self._writer: asyncio.StreamWriter | None = None
+        self._frames: FrameReader | None = None
         self._reaped: int | None = None
         self.recording: RecordingStatus | None = None
         """How a recording stands; None before the first."""
@@ -89,29 +89,31 @@ class LiveSource:
     async def _read(self) -> AsyncIterator[Snapshot]:
         # Here, not above: NumPy loads while the dashboard paints its first screen.
         from netdash.model.codec import DecodeError, decode_snapshot
+        from netdash.sources.frame_reader import FrameReader
 
-        reader, self._writer = await asyncio.open_connection(sock=self._collector.connection, limit=_STREAM_BYTES)
+        connection = self._collector.connection
+        _, frames = await asyncio.get_running_loop().create_connection(FrameReader, sock=connection)
+        self._frames = frames
         for command in self._unsent:
             await self._send(command)
         while True:
             try:
-                length, kind = decode_header(await reader.readexactly(HEADER_BYTES))
-                body = await reader.readexactly(length)
+                kind, body = await frames.next()
                 if kind is Kind.END:
                     return
                 if kind is Kind.RECORDING:
                     self.recording = decode_status(body)
                     continue
                 if kind is Kind.FAILURE:
-                    raise SourceEndedError(sanitize(body.decode(errors="replace")))
+                    raise SourceEndedError(sanitize(bytes(body).decode(errors="replace")))
                 if kind is Kind.PACKETS:
                     self._keep(decode_delivery(body))
                     continue
-                # A frame of 100,000 flows takes milliseconds to check: keys must not wait for it.
-                yield (
-                    await asyncio.to_thread(decode_snapshot, body) if length > _STREAM_BYTES else decode_snapshot(body)
-                )
-            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                if len(body) > _DECODED_AT_ONCE_BYTES:
+                    yield await asyncio.to_thread(decode_snapshot, body)
+                else:
+                    yield decode_snapshot(body)
+            except ConnectionError as error:
                 raise SourceEndedError(f"the collector ended: {self._reason()}; start netdash again") from error
             except (FrameError, DecodeError) as error:
                 raise SourceEndedError(
@@ -132,8 +134,8 @@ class LiveSource:
 
     async def close(self) -> None:
         """Closes the connection, at which the collector ends, and waits for it."""
-        if self._writer is not None:
-            self._writer.close()
+        if self._frames is not None:
+            self._frames.close()
         else:
             self._collector.connection.close()
         await asyncio.to_thread(self._reap)
@@ -144,10 +146,10 @@ class LiveSource:
             self._delivered.set()
 
     async def _send(self, command: Command) -> None:
-        if self._writer is None:
+        if self._frames is None:
             self._unsent.append(command)
-        elif not self._writer.is_closing():
-            self._writer.write(encode_command(command))
+        else:
+            self._frames.write(encode_command(command))
 
     def _reap(self) -> int | None:
         """Waits for the collector; its status as of waitpid(2)."""

@@ -25,7 +25,7 @@ from netdash.ui.key_profiles import PROFILES
 from netdash.ui.keymap import DASHBOARD_KEYS, TIME_KEYS, Keymap
 from netdash.ui.messages import IntervalWanted, RecordingChanged, RecordingWanted, SnapshotTaken
 from netdash.ui.packet_feed import packet_feed
-from netdash.ui.registry import load_tabs
+from netdash.ui.registry import load_views
 from netdash.ui.screen import MainScreen
 from netdash.ui.state import DashboardState, Resolver
 from netdash.ui.terminal import is_hung_up
@@ -149,7 +149,7 @@ class Dashboard(TimeTravelApp):
                 self.post_message(SnapshotTaken(gone))
                 if not self._loaded and snapshot.interval > 0:
                     self._loaded = True
-                    await asyncio.to_thread(load_tabs)
+                    await asyncio.to_thread(load_views)
         except NetdashError as error:
             self.end_with(str(error), error.exit_code)
         else:

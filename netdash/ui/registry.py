@@ -75,10 +75,10 @@ PAGES: Final = (
 """What has no tab: reached by Enter on a row, left with Esc."""
 
 
-def load_tabs() -> None:
-    """Imports the views that a key leads to, so that the first such key waits no longer than later ones. For a thread
+def load_views() -> None:
+    """Imports what a key leads to, so that the first such key waits no longer than later ones. For a thread
     that has time: the start must not wait for it."""
-    for entry in VIEWS:
+    for entry in (*VIEWS, *PAGES):
         entry.load()
 
 

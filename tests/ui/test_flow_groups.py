@@ -19,7 +19,7 @@ from netdash.options import Options
 from netdash.ui.app import Dashboard
 from netdash.ui.scope import ConnectionScope, Scope
 from netdash.ui.views.flow_groups import Group, Joining, row_ids
-from netdash.ui.views.flow_joins import FlowRows, RepeatedJoin, join_flows
+from netdash.ui.views.flow_joins import Details, FlowRows, RepeatedJoin, join_flows
 from netdash.ui.views.flow_text import Labels, row_words
 from netdash.ui.widgets.header_line import HeaderLine
 from netdash.ui.widgets.key_line import KeyLine
@@ -180,9 +180,8 @@ async def test_flows_without_a_row_of_their_own_cannot_be_opened() -> None:
         assert app.state.scope == Scope()
 
 
-def all_of(rows: FlowRows) -> FlowTable:
-    table, _ = rows.details(np.arange(len(rows)))
-    return table
+def all_of(rows: FlowRows) -> Details:
+    return rows.details(np.arange(len(rows)))
 
 
 JOININGS = [Joining(group) for group in Group] + [Joining(local=False), Joining(remote=False), Joining(ports=False)]
@@ -306,8 +305,8 @@ def test_rows_of_one_flow_each_are_as_beside_one_of_two(by: Joining) -> None:
     alone = join_flows(history.table, np.flatnonzero(~is_twin), by)
     added = join_flows(history.table, np.arange(11), by)
     assert (len(alone.ids), len(added.ids)) == (9, 10)
-    assert sorted(added.members()) == [1] * 9 + [2]
+    assert sorted(added.members) == [1] * 9 + [2]
     place = {row_id: place for place, row_id in enumerate(added.ids.tolist())}
-    among, _ = added.details(np.array([place[row_id] for row_id in alone.ids.tolist()]))
-    for name in ("flows", "known", "first_seen_ns", "last_seen_ns", "tcp_flags", "totals", "packets", "rates"):
+    among = added.details(np.array([place[row_id] for row_id in alone.ids.tolist()]))
+    for name in Details._fields:
         assert getattr(among, name).tobytes() == getattr(all_of(alone), name).tobytes(), name

@@ -7,7 +7,8 @@ shows besides is added up when it comes into sight.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from functools import cached_property
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,25 @@ MIXED: Final = -2
 """Stands for a pid where joined flows have different ones."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Details(NamedTuple):
+    """What n rows show. Of joined flows: sums, what all have in common, and 0 or nothing where they differ."""
+
+    flows: NDArray[np.void]
+    """FLOW_ROW."""
+    known: NDArray[np.bool_]
+    last_seen_ns: NDArray[np.int64]
+    tcp_flags: NDArray[np.uint8]
+    totals: NDArray[np.int64]
+    """Shape (2, n)."""
+    packets: NDArray[np.int64]
+    """Shape (2, n)."""
+    rates: NDArray[np.float64]
+    """Shape (windows, 2, n)."""
+    members: NDArray[np.int64]
+    """How many flows each row has."""
+
+
+@dataclass(frozen=True, eq=False)
 class FlowRows:
     """n rows of the flows of a table."""
 
@@ -39,64 +58,72 @@ class FlowRows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def first(self) -> NDArray[np.intp]:
-        """Positions in the table of one flow of each row."""
-        if self.flows is None:
-            return np.arange(len(self))
-        return self.flows if self.starts is None else self.flows.take(self.starts)
-
+    @cached_property
     def members(self) -> NDArray[np.int64]:
         """How many flows each row has."""
         if self.flows is None or self.starts is None:
             return np.ones(len(self), np.int64)
         return np.diff(self.starts, append=len(self.flows)).astype(np.int64)
 
-    def sums(self, columns: NDArray[Element]) -> NDArray[Element]:
-        """Columns of shape (…, flows) added up: shape (…, rows)."""
-        return _reduced(self, np.add, columns)
+    @cached_property
+    def rates(self) -> NDArray[np.float64]:
+        """As of a FlowTable, added up."""
+        return self.sums(self.table.rates)
 
+    @cached_property
     def known(self) -> NDArray[np.bool_]:
         """Whether the bytes of any flow of a row ever had a counter."""
         return _reduced(self, np.logical_or, self.table.known)
 
+    @cached_property
     def last_seen_ns(self) -> NDArray[np.int64]:
         """When the last flow of a row was seen."""
         return _reduced(self, np.maximum, self.table.last_seen_ns)
 
+    @cached_property
     def tcp_flags(self) -> NDArray[np.uint8]:
         """Those of the flow, 0 where there are several."""
-        flags = self.table.tcp_flags if self.flows is None else self.table.tcp_flags.take(self.first())
-        return flags if self.starts is None else np.where(self.members() > 1, np.uint8(0), flags)
+        flags = self.table.tcp_flags if self.flows is None else self.table.tcp_flags.take(self._first)
+        return flags if self.starts is None else np.where(self.members > 1, np.uint8(0), flags)
+
+    def sums(self, columns: NDArray[Element]) -> NDArray[Element]:
+        """Columns of shape (…, flows) added up: shape (…, rows)."""
+        return _reduced(self, np.add, columns)
 
     def common(self) -> NDArray[np.void]:
         """FLOW_ROW: what all flows of a row have in common by being in it; the rest is of one of them."""
         if self.flows is None:
             return self.table.flows
-        rows = take(self.table.flows, self.first())
+        rows = take(self.table.flows, self._first)
         blank(rows, self.by)
         return rows
 
-    def details(self, numbers: NDArray[np.intp]) -> tuple[FlowTable, NDArray[np.int64]]:
-        """All that these rows show, in their order, and how many flows each has. Of joined flows: sums, what all have
-        in common, and 0 or nothing where they differ."""
+    def details(self, numbers: NDArray[np.intp]) -> Details:
+        """All that these rows show, in their order."""
         chosen = self._only(numbers)
-        rows, members = chosen.common(), chosen.members()
+        rows, members = chosen.common(), self.members.take(numbers)
         several = members > 1
         if several.any():
             chosen._agree(rows)
             for name in ("state", "rtt_us", "retransmits"):
                 rows[name][several] = 0
-        table = FlowTable(
+        return Details(
             rows,
-            chosen.known(),
-            _reduced(chosen, np.minimum, self.table.first_seen_ns),
-            chosen.last_seen_ns(),
-            chosen.tcp_flags(),
+            self.known.take(numbers),
+            self.last_seen_ns.take(numbers),
+            self.tcp_flags.take(numbers),
             chosen.sums(self.table.totals),
             chosen.sums(self.table.packets),
-            chosen.sums(self.table.rates),
+            self.rates.take(numbers, axis=-1),
+            members,
         )
-        return table, members
+
+    @property
+    def _first(self) -> NDArray[np.intp]:
+        """Positions in the table of one flow of each row."""
+        if self.flows is None:
+            return np.arange(len(self))
+        return self.flows if self.starts is None else self.flows.take(self.starts)
 
     def _only(self, numbers: NDArray[np.intp]) -> FlowRows:
         """Some of the rows."""
@@ -104,7 +131,7 @@ class FlowRows:
         if self.flows is None or self.starts is None:
             flows = numbers if self.flows is None else self.flows.take(numbers)
             return FlowRows(self.table, ids, self.by, flows)
-        members = self.members().take(numbers)
+        members = self.members.take(numbers)
         starts = np.cumsum(members) - members
         places = (self.starts.take(numbers) - starts).repeat(members) + np.arange(members.sum())
         return FlowRows(self.table, ids, self.by, self.flows.take(places), starts)
@@ -112,10 +139,12 @@ class FlowRows:
     def _agree(self, rows: NDArray[np.void]) -> None:
         """Process and interface, where all flows of a row have the same."""
         lowest, same = {}, {}
+        flows = np.arange(len(self)) if self.flows is None else self.flows
+        starts = np.arange(len(self)) if self.starts is None else self.starts
         for name in ("pid", "attribution", "ifindex"):
-            column = self.table.flows[name]
-            lowest[name] = _reduced(self, np.minimum, column)
-            same[name] = lowest[name] == _reduced(self, np.maximum, column)
+            column = self.table.flows[name].take(flows)
+            lowest[name] = np.minimum.reduceat(column, starts)
+            same[name] = lowest[name] == np.maximum.reduceat(column, starts)
         of_one = same["pid"] & (same["attribution"] | (lowest["pid"] != UNKNOWN))
         rows["pid"] = np.where(of_one, lowest["pid"], MIXED)
         rows["ifindex"] = np.where(same["ifindex"], lowest["ifindex"], 0)

@@ -140,16 +140,16 @@ class Arrangement:
         return page[inside]
 
     def _page(self, numbers: NDArray[np.intp]) -> list[ShownRow]:
-        table, members = self.rows.details(numbers)
+        details = self.rows.details(numbers)
         columns = zip(
-            table.flows,
-            table.known.tolist(),
-            table.last_seen_ns.tolist(),
-            table.tcp_flags.tolist(),
-            table.totals.T.tolist(),
-            table.packets.T.tolist(),
-            table.rates.transpose(2, 0, 1).tolist(),
-            members.tolist(),
+            details.flows,
+            details.known.tolist(),
+            details.last_seen_ns.tolist(),
+            details.tcp_flags.tolist(),
+            details.totals.T.tolist(),
+            details.packets.T.tolist(),
+            details.rates.transpose(2, 0, 1).tolist(),
+            details.members.tolist(),
             self.closed[numbers].tolist(),
             strict=True,
         )
@@ -194,8 +194,7 @@ def arrange(
         numbers = np.arange(len(rows))
     else:
         rows, numbers = FlowRows(table, table.flows["id"]), positions
-    rates = rows.sums(table.rates)
-    measure = _measure(rows, rates, wanted) if wanted.sort in KEPT_SHARE else None
+    measure = _measure(rows, wanted) if wanted.sort in KEPT_SHARE else None
     if measure is None:
         order = numbers[_text_order(rows.common(), numbers, wanted)]
     else:
@@ -206,8 +205,8 @@ def arrange(
     new = 0
     if frozen is not None:
         order, new = _in_frozen_order(order, lookup(frozen, rows.ids[order]), len(frozen))
-    closed = ((rows.tcp_flags() & _FIN_OR_RST) != 0) & (rows.last_seen_ns() < now_ns)
-    return Arrangement(rows, order, new, hidden, closed, sums, _peaks(rates, order, wanted.lines))
+    closed = ((rows.tcp_flags & _FIN_OR_RST) != 0) & (rows.last_seen_ns < now_ns)
+    return Arrangement(rows, order, new, hidden, closed, sums, _peaks(rows.rates, order, wanted.lines))
 
 
 def _within(table: FlowTable, limits: FlowLimits) -> NDArray[np.bool_] | None:
@@ -249,14 +248,14 @@ def _peaks(rates: NDArray[np.float64], order: NDArray[np.intp], lines: LineMode)
     return np.asarray(line_rates(shown, lines).max(axis=1))
 
 
-def _measure(rows: FlowRows, rates: NDArray[np.float64], wanted: FlowOrder) -> NDArray[np.float64]:
+def _measure(rows: FlowRows, wanted: FlowOrder) -> NDArray[np.float64]:
     """By number: what is sorted by; less than nothing where nothing is known."""
     if wanted.sort == "rate":
-        columns = rates[wanted.window]
+        columns = rows.rates[wanted.window]
     else:
         counted = rows.table.packets if wanted.sort == "packets" else rows.table.totals
         columns = rows.sums(counted).astype(np.float64)
-    return np.where(rows.known(), line_rates(columns, wanted.lines), -1.0)
+    return np.where(rows.known, line_rates(columns, wanted.lines), -1.0)
 
 
 def _text_order(flows: NDArray[np.void], positions: NDArray[np.intp], wanted: FlowOrder) -> NDArray[np.intp]:
