@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from netdash.model.snapshot_store import SnapshotStore
     from netdash.sources.source import SnapshotSource
 
+_GARBAGE_THRESHOLDS: Final = (10_000, 10, 20)
+"""Of gc.set_threshold. A frame makes some thousand objects that reference counts take away again; with Python's own 700
+the young ones are searched ten times a frame, and all of them, which takes up to 15 ms, every few hundred keys."""
 _WATCH_SECONDS: Final = 1.0
 _FOLLOW_SECONDS: Final = 1.0
 _SILENT_INTERVALS: Final = 3.0
@@ -127,6 +130,7 @@ class Dashboard(TimeTravelApp):
         """The first frame is painted."""
         # What was loaded until now stays: no search for garbage has to go through it.
         gc.freeze()
+        gc.set_threshold(*_GARBAGE_THRESHOLDS)
         gc.enable()
         if self.source is None:
             self._follow_store()
@@ -150,6 +154,7 @@ class Dashboard(TimeTravelApp):
                 if not self._loaded and snapshot.interval > 0:
                     self._loaded = True
                     await asyncio.to_thread(load_views)
+                    gc.freeze()
         except NetdashError as error:
             self.end_with(str(error), error.exit_code)
         else:

@@ -92,6 +92,8 @@ class FlowsView(View):
         self._join = RepeatedJoin()
         self._arranging = False
         """Whether a thread sorts what will be shown next."""
+        self._wanted: Callable[[], Arrangement] | None = None
+        """What it is to sort next."""
         self._freezes = False
         """Whether the order of that is to be frozen."""
         self._narrowings: tuple[Narrowing, ...] = ()
@@ -132,7 +134,7 @@ class FlowsView(View):
             [interface.name for interface in headline_interfaces(interfaces)],
             state.layer or Layer.WIRE,
         )
-        self._draw()
+        self._draw(after_frame=True)
 
     def redraw(self, state: DashboardState) -> None:
         """Draws what was taken last."""
@@ -154,8 +156,9 @@ class FlowsView(View):
         self._order = replace(self._order, by=by)
         self._frozen = self._before = None
 
-    def _draw(self) -> None:
-        """Arranges what was taken, and shows it: at once, or when a thread has sorted it."""
+    def _draw(self, *, after_frame: bool = False) -> None:
+        """Arranges what was taken, and shows it: at once, or when a thread has sorted it. `after_frame`: that does not
+        begin before the screen is drawn, as whoever comes to this view waits for that first."""
         self._follow_narrowings()
         taken = self._taken
         if taken is None:
@@ -175,8 +178,17 @@ class FlowsView(View):
             self._show(work())
         else:
             self._arranging = True
+            self._wanted = partial(_with_details, work, self._lines_in_sight)
+            if after_frame:
+                self.call_after_refresh(self._show_wanted)
+            else:
+                self._show_wanted()
+
+    def _show_wanted(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
             # Exclusive: of several that are wanted while one is sorted, the last is shown.
-            self._show_later(partial(_with_details, work, self._lines_in_sight))
+            self._show_later(wanted)
 
     @property
     def _limits(self) -> FlowLimits:
