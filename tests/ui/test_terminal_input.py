@@ -24,9 +24,10 @@ class Typist:
 
     def __init__(self) -> None:
         self.messages: Queue[Message] = Queue()
+        self.typed = threading.Event()
         self._out, self.typing = os.pipe()
         self.input = TerminalInput(self._out)
-        self.thread = threading.Thread(target=self.input.run, args=(self.messages.put,))
+        self.thread = threading.Thread(target=self.input.run, args=(self.messages.put, self.typed.set))
 
     def type(self, data: bytes) -> None:
         """Writes what a terminal would."""
@@ -70,6 +71,15 @@ def test_an_escape_alone_is_a_key_without_waiting_for_the_next() -> None:
         assert one.key() == "escape"
         one.type(b"q")
         assert one.key() == "q"
+
+
+def test_that_something_is_typed_is_known_before_what() -> None:
+    """What counts stands back from then on."""
+    with typist() as one:
+        assert not one.typed.is_set()
+        one.type("é".encode()[:1])
+        assert one.typed.wait(_LONG_SECONDS)
+        assert one.messages.empty()
 
 
 def test_a_character_that_comes_in_two_parts() -> None:

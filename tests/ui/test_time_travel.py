@@ -250,3 +250,21 @@ async def test_how_far_the_graphs_are_is_told(width: int) -> None:
             assert "graphs" not in header(app)
     finally:
         store.go_on.set()
+
+
+@pytest.mark.parametrize(("ascii_only", "mark"), [(False, " … "), (True, " ... ")])
+async def test_a_moment_that_is_still_on_its_way_is_marked(ascii_only: bool, mark: str) -> None:
+    """As long as the rows are those of another moment than the header names."""
+    store = Slow(5, slow=1)
+    app = Dashboard(None, Options(ascii_only=ascii_only), store=store)
+    try:
+        async with app.run_test(size=(140, 30)) as pilot:
+            await settle(pilot, lambda: app.state.snapshot is not None)
+            await pilot.press("space")
+            await pilot.press("right")
+            assert mark in header(app)
+            store.go_on.set()
+            await arrived(app, pilot)
+            assert mark not in header(app)
+    finally:
+        store.go_on.set()

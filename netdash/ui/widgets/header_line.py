@@ -71,6 +71,9 @@ class HeaderLine(TextLine):
             marks.append((f" {gap} ", Tone.BAD))
         if self.progress is not None:
             marks.append((f" {self.progress} ", Tone.WARN))
+        elif state.paused and not state.settled:
+            # The rows are still those of another moment.
+            marks.append((" ... " if state.options.ascii_only else " … ", Tone.WARN))
         return marks
 
     def _marks(self, state: DashboardState, silent_seconds: int) -> list[Part]:
