@@ -23,7 +23,7 @@ _DOWN, _UP, _RIGHT, _LEFT = b"\x1b[B", b"\x1b[A", b"\x1b[C", b"\x1b[D"
 _PAGE_DOWN, _PAGE_UP, _HOME, _END = b"\x1b[6~", b"\x1b[5~", b"\x1b[H", b"\x1b[F"
 _ENTER, _ESCAPE = b"\r", b"\x1b"
 _FLOWS_SHOWN: Final = r"local +remote"
-_CONNECTION_SHOWN: Final = "Enter packets"
+_CONNECTION_SHOWN: Final = "so far ▼"
 
 
 def _without(expression: str) -> str:
