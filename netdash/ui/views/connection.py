@@ -68,7 +68,7 @@ class ConnectionView(View):
 
     def on_resize(self) -> None:
         """A wider graph shows more of the past, and wider lines hold more figures."""
-        if self.state.snapshot is not None:
+        if self.size_changed() and self.state.snapshot is not None:
             if self._shown is not None:
                 self._draw_facts(self._shown.series.flow_id)
             self._draw_graph()

@@ -93,3 +93,11 @@ def test_the_flows_of_a_connected_socket() -> None:
     connected, waiting = _table(SOCKET_ROW, [ends | {"remote": B, "remote_port": 5000}, ends])
     assert rows_of_socket(flows, connected).tolist() == [0, 1]
     assert rows_of_socket(flows, waiting).tolist() == []
+
+
+def test_both_ports_of_a_flow_stand_side_by_side() -> None:
+    """They are compared as one number."""
+    assert FLOW_ROW.fields is not None
+    offsets = [FLOW_ROW.fields[name][1] for name in ("local_port", "remote_port")]
+    assert offsets == [offsets[0], offsets[0] + 2]
+    assert FLOW_ROW["local_port"] == FLOW_ROW["remote_port"] == np.dtype("<u2")
