@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from netdash.model.snapshot_store import SnapshotStore
     from netdash.sources.source import SnapshotSource
 
-_GARBAGE_THRESHOLDS: Final = (10_000, 10, 20)
+_GARBAGE_THRESHOLDS: Final = (5_000, 10, 10)
 """Of gc.set_threshold. A frame makes some thousand objects that reference counts take away again; with Python's own 700
 the young ones are searched ten times a frame, and all of them, which takes up to 15 ms, every few hundred keys."""
 _WATCH_SECONDS: Final = 1.0

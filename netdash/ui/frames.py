@@ -74,7 +74,8 @@ async def one_frame(where: Widget) -> AsyncIterator[None]:
     with app.batch_update():
         yield
         await _let_pass(where)
-    app.screen._on_timer_update()
+    if app.screen_stack:  # else the program ends
+        app.screen._on_timer_update()
 
 
 async def _let_pass(where: Widget) -> None:

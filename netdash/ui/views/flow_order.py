@@ -77,6 +77,8 @@ class FlowLimits:
 
 _NO_FLOWS: Final = FlowTable.empty()
 _PAGE_ROWS: Final = 64
+_MOST_PAGES: Final = 8
+"""Pages of rows that are kept: more than a screen has."""
 
 
 class ShownRow(NamedTuple):
@@ -136,6 +138,8 @@ class Arrangement:
         number, inside = divmod(place, _PAGE_ROWS)
         page = self._pages.get(number)
         if page is None:
+            if len(self._pages) >= _MOST_PAGES:
+                self._pages.clear()
             page = self._pages[number] = self._page(self.order[number * _PAGE_ROWS : (number + 1) * _PAGE_ROWS])
         return page[inside]
 

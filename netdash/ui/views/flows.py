@@ -179,16 +179,11 @@ class FlowsView(View):
         else:
             self._arranging = True
             self._wanted = partial(_with_details, work, self._lines_in_sight)
-            if after_frame:
-                self.call_after_refresh(self._show_wanted)
-            else:
-                self._show_wanted()
-
-    def _show_wanted(self) -> None:
-        wanted, self._wanted = self._wanted, None
-        if wanted is not None:
             # Exclusive: of several that are wanted while one is sorted, the last is shown.
-            self._show_later(wanted)
+            if after_frame:
+                self.call_after_refresh(self._show_later)
+            else:
+                self._show_later()
 
     @property
     def _limits(self) -> FlowLimits:
@@ -213,8 +208,12 @@ class FlowsView(View):
         return min(_MOST_SETTLED, self._lines_in_sight.stop)
 
     @work(exclusive=True, group="arrange", description="arrange")  # else all columns are written out as text
-    async def _show_later(self, work: Callable[[], Arrangement]) -> None:
-        arrangement = await asyncio.to_thread(work)
+    async def _show_later(self) -> None:
+        # Not an argument: Textual's worker would hold its tables until garbage is looked for.
+        wanted, self._wanted = self._wanted, None
+        if wanted is None:
+            return
+        arrangement = await asyncio.to_thread(wanted)
         async with one_frame(self):
             self._show(arrangement)
             self.post_message(self.KeysChanged())
