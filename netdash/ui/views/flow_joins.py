@@ -120,9 +120,8 @@ class FlowRows:
 
     @property
     def _first(self) -> NDArray[np.intp]:
-        """Positions in the table of one flow of each row."""
-        if self.flows is None:
-            return np.arange(len(self))
+        """Positions in the table of one flow of each row, where rows are joined."""
+        assert self.flows is not None
         return self.flows if self.starts is None else self.flows.take(self.starts)
 
     def _only(self, numbers: NDArray[np.intp]) -> FlowRows:
@@ -139,12 +138,10 @@ class FlowRows:
     def _agree(self, rows: NDArray[np.void]) -> None:
         """Process and interface, where all flows of a row have the same."""
         lowest, same = {}, {}
-        flows = np.arange(len(self)) if self.flows is None else self.flows
-        starts = np.arange(len(self)) if self.starts is None else self.starts
         for name in ("pid", "attribution", "ifindex"):
-            column = self.table.flows[name].take(flows)
-            lowest[name] = np.minimum.reduceat(column, starts)
-            same[name] = lowest[name] == np.maximum.reduceat(column, starts)
+            column = self.table.flows[name]
+            lowest[name] = _reduced(self, np.minimum, column)
+            same[name] = lowest[name] == _reduced(self, np.maximum, column)
         of_one = same["pid"] & (same["attribution"] | (lowest["pid"] != UNKNOWN))
         rows["pid"] = np.where(of_one, lowest["pid"], MIXED)
         rows["ifindex"] = np.where(same["ifindex"], lowest["ifindex"], 0)
